@@ -1,0 +1,191 @@
+"""Laws that hold for every SCM and shift, tried on random ones."""
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import causalkit as ck
+from causalkit.graphs import children_of, parents_of
+from causalkit.shifts import Selected
+
+seeds = st.integers(0, 2**31 - 1)
+scms = st.builds(
+    ck.random_scm,
+    st.integers(2, 7),
+    degree=st.sampled_from([0.5, 1.0]),
+    mechanism=st.sampled_from(["linear", "mlp"]),
+    noise=st.sampled_from(["gaussian", "laplace", "uniform"]),
+    standardise=st.sampled_from(["internal", None]),
+    seed=seeds,
+)
+shifts = st.builds(
+    lambda kind, strength, direction: lambda target: ck.SHIFTS[kind](target, strength=strength, direction=direction),
+    st.sampled_from(["covariate", "label", "concept", "spurious"]),
+    st.floats(0.1, 1.5),
+    st.sampled_from([1, -1]),
+)
+
+
+@given(scms, seeds)
+def test_abduction_inverts_push(scm, seed):
+    noise = scm.sample_noise(50, seed=seed)
+    pd.testing.assert_frame_equal(scm.abduct(scm.push(noise)), noise, rtol=1e-9, atol=1e-9)
+
+
+@given(scms, seeds)
+def test_a_counterfactual_without_intervention_changes_nothing(scm, seed):
+    frame = scm.sample(50, seed=seed)
+    pd.testing.assert_frame_equal(scm.counterfactual(frame, {}), frame, rtol=1e-9, atol=1e-9)
+
+
+@given(scms, seeds, st.data(), st.floats(-3, 3))
+def test_do_sets_its_variable_and_leaves_non_descendants_bit_for_bit(scm, seed, data, value):
+    x = data.draw(st.sampled_from(scm.variables))
+    before, after = scm.sample(50, seed=seed), scm.do({x: value}).sample(50, seed=seed)
+    assert (after[x] == value).all()
+    untouched = [v for v in scm.variables if v != x and v not in nx.descendants(scm.graph, x)]
+    pd.testing.assert_frame_equal(before[untouched], after[untouched], check_exact=True)
+
+
+@given(scms, seeds, st.data(), st.floats(-2, 2), st.floats(-2, 2))
+def test_the_axioms_of_counterfactuals(scm, seed, data, a, b):
+    """Composition, effectiveness and reversibility (Galles and Pearl 1998), joint interventions included."""
+    x, w = data.draw(st.lists(st.sampled_from(scm.variables), min_size=2, max_size=2, unique=True))
+    frame = scm.sample(30, seed=seed)
+    joint = scm.counterfactual(frame, {x: a, w: b})
+    assert (joint[x] == a).all() and (joint[w] == b).all()  # effectiveness
+    single = scm.counterfactual(frame, {x: a})
+    composed = scm.counterfactual(frame, {x: a, w: single[w]})
+    pd.testing.assert_frame_equal(single, composed, rtol=1e-9, atol=1e-9)  # composition
+    back = scm.counterfactual(single, {x: frame[x]})
+    pd.testing.assert_frame_equal(back, frame, rtol=1e-9, atol=1e-9)  # reversibility: back to the observed value
+
+
+@given(scms, seeds, st.data())
+def test_nested_do_is_joint_do(scm, seed, data):
+    x, w = data.draw(st.lists(st.sampled_from(scm.variables), min_size=2, max_size=2, unique=True))
+    nested, joint = scm.do({x: 1.0}).do({w: 2.0}), scm.do({x: 1.0, w: 2.0})
+    pd.testing.assert_frame_equal(nested.sample(20, seed=seed), joint.sample(20, seed=seed), check_exact=True)
+
+
+@given(scms, seeds, shifts, st.data())
+def test_a_shift_changes_what_its_certificate_says_and_nothing_else(scm, seed, make, data):
+    target = data.draw(st.sampled_from(scm.variables))
+    shift = make(target)
+    try:
+        certificate = shift.certificate(scm)
+    except ValueError:
+        assume(False)
+    shifted = shift(scm)
+    if isinstance(shifted, Selected):
+        assert shift.kind == "label" and certificate.changed == ()
+        return
+    moved = {v for v in scm.variables if shifted.mechanisms[v] is not scm.mechanisms[v]}
+    assert moved == set(certificate.changed)
+    reached = moved.union(*(nx.descendants(scm.graph, v) for v in moved))
+    rest = [v for v in scm.variables if v not in reached]
+    before, after = scm.sample(40, seed=seed), shifted.sample(40, seed=seed)
+    pd.testing.assert_frame_equal(before[rest], after[rest], check_exact=True)
+    # the promised kinds: which mechanisms may move at all
+    family = {target, *children_of(scm.graph, target)}
+    if shift.kind == "covariate":
+        assert not moved & family
+    elif shift.kind == "spurious":
+        assert moved <= family - {target}
+    else:
+        assert moved == {target}
+    assert nx.utils.graphs_equal(shifted.graph, scm.graph)
+
+
+@given(scms, seeds, shifts, st.data())
+def test_strength_zero_is_the_identity(scm, seed, make, data):
+    target = data.draw(st.sampled_from(scm.variables))
+    made = make(target)
+    shift = ck.SHIFTS[made.kind](target, strength=0.0, direction=made.direction)
+    try:
+        shifted = shift(scm)
+    except ValueError:
+        assume(False)
+    pd.testing.assert_frame_equal(shifted.sample(20, seed=seed), scm.sample(20, seed=seed), check_exact=True)
+
+
+@given(scms, seeds)
+def test_log_prob_integrates_the_change_of_variables(scm, seed):
+    """log p(x) = sum_j log p(u_j) + log |du_j/dx_j|, with u by abduction; the Jacobian is triangular."""
+    frame = scm.sample(20, seed=seed)
+    noise = scm.abduct(frame)
+    expected = sum(
+        m.noise.log_prob(torch.as_tensor(noise[v].to_numpy(copy=True))).numpy() + np.log(m.spread)
+        for v, m in scm.mechanisms.items()
+    )
+    np.testing.assert_allclose(scm.log_prob(frame), expected, rtol=1e-9)
+
+
+@given(scms, seeds)
+def test_same_seed_same_data_and_the_global_generators_stay_untouched(scm, seed):
+    torch_state, numpy_state = torch.get_rng_state().clone(), np.random.get_state()[1].copy()
+    pd.testing.assert_frame_equal(scm.sample(20, seed=seed), scm.sample(20, seed=seed), check_exact=True)
+    assert (torch.get_rng_state() == torch_state).all() and (np.random.get_state()[1] == numpy_state).all()
+
+
+@given(scms, seeds, st.data())
+def test_invariant_sets_are_invariant_in_the_linear_gaussian_case(scm, seed, data):
+    """For a linear-Gaussian SCM, P(y | S) stands exactly when the population regression of y on S and its residual
+    variance do; certificates must never promise a set for which they move."""
+    scm = ck.random_scm(
+        len(scm.variables), degree=1.0, graph=scm.graph, mechanism="linear", standardise=None, seed=seed
+    )
+    target = data.draw(st.sampled_from(scm.variables))
+    kind = data.draw(st.sampled_from(["covariate", "concept", "spurious"]))
+    shift = ck.SHIFTS[kind](target, strength=0.7, direction=-1)
+    try:
+        certificate = shift.certificate(scm)
+    except ValueError:
+        assume(False)
+    before, after = moments(scm), moments(shift(scm))
+    for subset in certificate.invariant_sets:
+        np.testing.assert_allclose(
+            conditional(*before, scm.variables, target, subset),
+            conditional(*after, scm.variables, target, subset),
+            atol=1e-8,
+        )
+    if kind != "spurious":
+        return
+    parents = tuple(parents_of(scm.graph, target))
+    assert set(parents) in [set(s) for s in certificate.invariant_sets]  # what the theory promises is found
+
+
+def moments(scm):
+    """Mean and covariance of a linear-Gaussian SCM: x = (I - B)^-1 u with B[j, i] the weight of i in j's mechanism."""
+    d, place = len(scm.variables), {v: i for i, v in enumerate(scm.variables)}
+    b, location, variance = np.zeros((d, d)), np.zeros(d), np.zeros(d)
+    for v, m in scm.mechanisms.items():
+        gain = m.gain or (1.0,) * len(m.parents)
+        for p, w, g in zip(m.parents, m.function.weights, gain, strict=True):
+            b[place[v], place[p]] = w * g / m.spread
+        location[place[v]] = (m.function.intercept + m.noise.location - m.centre) / m.spread
+        variance[place[v]] = (m.noise.scale / m.spread) ** 2
+    inverse = np.linalg.inv(np.eye(d) - b)
+    return inverse @ location, inverse @ np.diag(variance) @ inverse.T
+
+
+def conditional(mean, covariance, variables, target, subset):
+    """Slope, intercept and residual variance of target given subset."""
+    y, s = variables.index(target), [variables.index(v) for v in subset]
+    slope = np.linalg.solve(covariance[np.ix_(s, s)], covariance[s, y]) if s else np.zeros(0)
+    return np.array([*slope, mean[y] - slope @ mean[s], covariance[y, y] - slope @ covariance[s, y]])
+
+
+@pytest.mark.parametrize("standardise", [None, "internal"])
+@pytest.mark.parametrize("noise", ["gaussian", "laplace", "uniform"])
+def test_samples_match_the_closed_form_moments(standardise, noise):
+    scm = ck.random_scm(6, degree=2.0, mechanism="linear", noise=noise, standardise=standardise, seed=3)
+    mean, covariance = moments(scm)
+    frame = scm.sample(200_000, seed=1)
+    sd = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose((frame.mean() - mean) / sd, 0, atol=0.015)
+    np.testing.assert_allclose((frame.cov() - covariance) / np.outer(sd, sd), 0, atol=0.02)
