@@ -8,7 +8,7 @@ for what happens where one of them fails.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import networkx as nx
 import numpy as np
@@ -120,8 +120,12 @@ def _perceptron(x: np.ndarray, y: np.ndarray, seed: int) -> Function:
         net.fit((x - centre) / scale, (y - middle) / unit)
     first = net.coefs_[0] / scale[:, None]
     bias = net.intercepts_[0] - centre @ first
-    tensors: Sequence[torch.Tensor] = [torch.from_numpy(a) for a in (first, bias, net.coefs_[1][:, 0] * unit)]
-    return Perceptron(*tensors, float(net.intercepts_[1][0] * unit + middle))
+    return Perceptron(
+        torch.from_numpy(first),
+        torch.from_numpy(bias),
+        torch.from_numpy(net.coefs_[1][:, 0] * unit),
+        float(net.intercepts_[1][0] * unit + middle),
+    )
 
 
 REGRESSIONS: dict[str, Callable[[np.ndarray, np.ndarray, int], Function]] = {

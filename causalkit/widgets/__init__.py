@@ -1,0 +1,9 @@
+"""What moves in a notebook: a figure, the sentence that says the same, and the controls that change both.
+
+The drawing function is plain Python, `draw(strength=1.0) -> (figure, sentence)`: it is called once for the static
+figure, which reads without a kernel, and again by `explore` whenever a control moves.
+"""
+
+from causalkit.widgets.explore import choice, explore, slider
+
+__all__ = ["choice", "explore", "slider"]
