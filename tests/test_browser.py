@@ -1,0 +1,87 @@
+"""JupyterLab in a real browser: a lesson's control is moved by the keyboard, and the figure and sentence follow.
+
+Skipped where there is no Chromium; nothing is downloaded.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
+LESSON = Path(__file__).parent.parent / "notebooks" / "01_scm_and_shifts.ipynb"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """The address of a JupyterLab that serves a copy of the first lesson."""
+    notebook = nbformat.read(LESSON, as_version=4)
+    keep = next(i for i, c in enumerate(notebook.cells) if "explore(" in c.source)  # up to the first control
+    notebook.cells = notebook.cells[: keep + 1]
+    nbformat.write(notebook, tmp_path / "lesson.ipynb")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home = {name: str(tmp_path / name.lower()) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=test"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={tmp_path}"],
+        env={**os.environ, **home},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}/lab/tree/lesson.ipynb?token=test"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(address.replace("lab/tree/lesson.ipynb", "api"), timeout=5)
+                break
+            except OSError:
+                assert server.poll() is None, "JupyterLab did not start"
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.mark.slow
+def test_a_control_moves_by_the_keyboard_and_the_figure_follows(lab, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=flags)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(lab)
+        page.locator(".jp-Notebook").wait_for(timeout=60_000)
+        page.locator("text=Python 3 (ipykernel) | Idle").or_(page.locator("[data-status=idle]")).first.wait_for(
+            timeout=60_000
+        )
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        words = page.locator("[role=status]", has_text="do(").last
+        words.wait_for(timeout=120_000)
+        before, picture = words.inner_text(), page.locator(".widget-image").last.get_attribute("src")
+        handle = page.get_by_role("slider").last
+        handle.scroll_into_view_if_needed()
+        handle.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "t => [...document.querySelectorAll('[role=status]')].at(-1).innerText !== t", arg=before
+        )
+        assert page.locator(".widget-image").last.get_attribute("src") != picture
+        assert "moves the mean" in words.inner_text()
+        page.screenshot(path=str(Path(os.environ.get("SCREENSHOTS", tmp_path)) / "lab.png"))
+        assert not errors, errors
+        browser.close()
