@@ -108,8 +108,8 @@ class Mechanism:
         """log p(x_j | x_pa) [n], nats."""
         raise NotImplementedError
 
-    def with_gain(self, factors: Mapping[str, float]) -> Mechanism:
-        """The mechanism that sees the named parents multiplied by these factors."""
+    def with_gain(self, factors: Mapping[str, float], around: Mapping[str, float] = MappingProxyType({})) -> Mechanism:
+        """The mechanism that hears the named parents' deviations from `around` (0 if unnamed) times these factors."""
         raise ValueError(f"a {type(self).__name__} mechanism does not listen to its parents: shift another variable")
 
     def moved(self, by: float) -> Mechanism:
@@ -125,7 +125,9 @@ class Additive(Mechanism):
         function: f, from the parents' values [n, p] to [n]; float64.
         centre: Subtracted constant, in the units of f.
         spread: Divisor, in the units of f; positive.
-        gain: What multiplies the parents' values before f sees them, a number a parent; shifts turn it.
+        gain: What multiplies the parents' deviations from `around` before f sees them, a number a parent; shifts
+            turn it. None: f sees the parents as they are.
+        around: The parents' values that a gain leaves where they are, a number a parent.
 
     Example:
         >>> mechanism = linear({"x": 2.0}, scale=0.5)
@@ -140,11 +142,13 @@ class Additive(Mechanism):
     centre: float = 0.0
     spread: float = 1.0
     gain: tuple[float, ...] | None = None
+    around: tuple[float, ...] | None = None
 
     def signal(self, parents: Tensor) -> Tensor:
-        """f(gain * x_pa) [n] for the parents' values [n, p]."""
+        """f(around + gain * (x_pa - around)) [n] for the parents' values [n, p]."""
         if self.gain is not None:
-            parents = parents * torch.as_tensor(self.gain, dtype=parents.dtype)
+            around = torch.as_tensor(self.around, dtype=parents.dtype)
+            parents = around + (parents - around) * torch.as_tensor(self.gain, dtype=parents.dtype)
         return self.function(parents)
 
     def push(self, parents: Tensor, u: Tensor) -> Tensor:
@@ -157,9 +161,14 @@ class Additive(Mechanism):
         # change of variables: dx/du = 1 / spread
         return self.noise.log_prob(self.abduct(parents, x)) + torch.as_tensor(self.spread, dtype=x.dtype).log()
 
-    def with_gain(self, factors: Mapping[str, float]) -> Additive:
-        gain = self.gain or (1.0,) * len(self.parents)
-        return replace(self, gain=tuple(g * factors.get(p, 1.0) for p, g in zip(self.parents, gain, strict=True)))
+    def with_gain(self, factors: Mapping[str, float], around: Mapping[str, float] = MappingProxyType({})) -> Additive:
+        # a second gain works on what the first one lets through, so the factors multiply and the first centre stays
+        gain, old = self.gain or (1.0,) * len(self.parents), self.around or (None,) * len(self.parents)
+        return replace(
+            self,
+            gain=tuple(g * factors.get(p, 1.0) for p, g in zip(self.parents, gain, strict=True)),
+            around=tuple(float(around.get(p, 0.0)) if c is None else c for p, c in zip(self.parents, old, strict=True)),
+        )
 
     def moved(self, by: float) -> Additive:
         return replace(self, noise=replace(self.noise, location=self.noise.location + by * self.noise.scale))

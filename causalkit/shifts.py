@@ -8,8 +8,9 @@
 | spurious  | the mechanisms of y's observed children          | y's own mechanism, though P(y | x) moves        |
 
 `strength` 0 is no shift at all; `direction` +1 or -1 says which way. Location shifts (covariate, label) move a mean
-by `strength` standard deviations; the others multiply what a mechanism hears of its parents by
-1 + direction * strength, so direction -1 weakens, cuts (strength 1) and turns round (strength 2) the dependence.
+by `strength` standard deviations; the others multiply what a mechanism hears of its parents, their deviations from
+their means, by 1 + direction * strength: direction -1 weakens, cuts (strength 1) and turns round (strength 2) the
+dependence.
 """
 
 from __future__ import annotations
@@ -110,13 +111,14 @@ class Shift:
             return scm
         if self.selects(scm):
             return Selected(scm, _Tilt.of(scm, self.target, self.amount))
-        return scm.replace({v: self._turned(scm.mechanisms[v]) for v in changed})
+        means = _reference(scm).mean() if self.kind in ("concept", "spurious") else {}
+        return scm.replace({v: self._turned(scm.mechanisms[v], means) for v in changed})
 
-    def _turned(self, mechanism: Mechanism) -> Mechanism:
+    def _turned(self, mechanism: Mechanism, means: Mapping[str, float]) -> Mechanism:
         if self.kind in ("covariate", "label"):
             return mechanism.moved(self.amount)
         hears = mechanism.parents if self.kind == "concept" else (self.target,)
-        return mechanism.with_gain(dict.fromkeys(hears, 1 + self.amount))
+        return mechanism.with_gain(dict.fromkeys(hears, 1 + self.amount), means)
 
     def selects(self, scm: SCM) -> bool:
         """Whether it is made by outcome-dependent sampling: a label shift of a target that has causes."""
@@ -308,6 +310,11 @@ class Selected:
         )
 
 
+def _reference(scm: SCM) -> pd.DataFrame:
+    """Draws of a fixed stream [20,000, d], from which a shift takes the means and sds that it is relative to."""
+    return scm.sample(20_000, seed=0, hidden=True)
+
+
 @dataclass(frozen=True)
 class _Tilt:
     """w(y) = exp(t clip(z, -3, 3) - 3 |t|), z = (y - mean) / sd: exponential tilting, bounded for rejection."""
@@ -319,7 +326,7 @@ class _Tilt:
 
     @classmethod
     def of(cls, scm: SCM, target: str, amount: float) -> _Tilt:
-        y = scm.sample(20_000, seed=0, hidden=True)[target]
+        y = _reference(scm)[target]
         return cls(target, float(y.mean()), float(y.std(ddof=0)), amount)
 
     def __call__(self, frame: pd.DataFrame) -> np.ndarray:
@@ -360,7 +367,9 @@ def label(target: str, *, strength: float, direction: int = 1) -> Shift:
 
 
 def concept(target: str, *, strength: float, direction: int = 1) -> Shift:
-    """The target's own mechanism moves: it hears its causes multiplied by 1 + direction * strength.
+    """The target's own mechanism moves: what it hears of its causes is multiplied by 1 + direction * strength.
+
+    The causes' deviations from their means are multiplied, so the target's mean moves little.
 
     Raises:
         ValueError: When called on an SCM in which the target is a root: that would be a label shift.
@@ -376,7 +385,7 @@ def concept(target: str, *, strength: float, direction: int = 1) -> Shift:
 
 
 def spurious(target: str, *, strength: float, direction: int = 1, on: Iterable[str] | None = None) -> Shift:
-    """The target's effects move: each observed child hears it multiplied by 1 + direction * strength.
+    """The target's effects move: each observed child hears its deviation from the mean times 1 + direction * strength.
 
     The target's own mechanism stands, and so does P(y | parents); P(y | all features) does not.
 

@@ -164,10 +164,12 @@ def moments(scm):
     d, place = len(scm.variables), {v: i for i, v in enumerate(scm.variables)}
     b, location, variance = np.zeros((d, d)), np.zeros(d), np.zeros(d)
     for v, m in scm.mechanisms.items():
-        gain = m.gain or (1.0,) * len(m.parents)
-        for p, w, g in zip(m.parents, m.function.weights, gain, strict=True):
+        gain, around = m.gain or (1.0,) * len(m.parents), m.around or (0.0,) * len(m.parents)
+        offset = 0.0
+        for p, w, g, c in zip(m.parents, m.function.weights, gain, around, strict=True):
             b[place[v], place[p]] = w * g / m.spread
-        location[place[v]] = (m.function.intercept + m.noise.location - m.centre) / m.spread
+            offset += w * (1 - g) * c
+        location[place[v]] = (m.function.intercept + offset + m.noise.location - m.centre) / m.spread
         variance[place[v]] = (m.noise.scale / m.spread) ** 2
     inverse = np.linalg.inv(np.eye(d) - b)
     return inverse @ location, inverse @ np.diag(variance) @ inverse.T

@@ -48,6 +48,19 @@ def test_concept_moves_y_given_its_causes(scm):
     np.testing.assert_allclose(slopes(frame, "y", ["x1", "x2"]), [-1, -1, 0], atol=0.03)
 
 
+def test_concept_and_spurious_turn_slopes_about_the_means():
+    """With means far from 0, only the dependence turns: the means of target and child stay where they are."""
+    scm = ck.SCM({"x": ck.linear(intercept=5.0), "y": ck.linear({"x": 1.0}), "z": ck.linear({"y": 1.0})})
+    before = scm.sample(20_000, seed=1).mean()
+    for kind, cause, effect in (("concept", "x", "y"), ("spurious", "y", "z")):
+        shift = ck.SHIFTS[kind]("y", strength=1.5, direction=-1)
+        frame = shift(scm).sample(20_000, seed=1)
+        assert slopes(frame, effect, [cause])[0] == pytest.approx(-0.5, abs=0.03)
+        np.testing.assert_allclose(frame.mean(), before, atol=0.03)
+        twice = shift(shift(scm)).sample(20_000, seed=1)
+        assert slopes(twice, effect, [cause])[0] == pytest.approx(0.25, abs=0.03)
+
+
 def test_spurious_moves_the_effects_and_leaves_y_given_its_causes(scm):
     shift = ck.shifts.spurious("y", strength=0.5)
     assert shift.changed(scm) == ("z",)
