@@ -65,9 +65,7 @@ def test_a_control_moves_by_the_keyboard_and_the_figure_follows(lab, tmp_path):
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(lab)
         page.locator(".jp-Notebook").wait_for(timeout=60_000)
-        page.locator("text=Python 3 (ipykernel) | Idle").or_(page.locator("[data-status=idle]")).first.wait_for(
-            timeout=60_000
-        )
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         words = page.locator("[role=status]", has_text="do(").last

@@ -74,13 +74,13 @@ def explore(draw: Callable[..., tuple[Figure, str]], **controls: Any) -> ipywidg
 
     if not controls:
         raise ValueError("explore needs at least one control: explore(draw, strength=slider('Strength', [0, 1], 0))")
-    picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%", object_fit="contain"))
+    picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%", align_self="flex-start"))
     words = ipywidgets.HTML()
 
     def show(_change: object = None) -> None:
         figure, sentence = draw(**{name: control.value for name, control in controls.items()})
         png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=100, bbox_inches="tight")
+        figure.savefig(png, format="png", bbox_inches="tight")
         _close(figure)
         picture.value = png.getvalue()
         words.value = f'<p role="status">{html.escape(sentence)}</p>'
