@@ -3,54 +3,46 @@
 The verbs, in the order in which a study uses them: SCM, sample, do, counterfactual; shifts; sample_environments;
 discover, compare; fit, evaluate; fit_scm. The catalogues METHODS, SHIFTS, OBJECTIVES, MECHANISMS and ENCODERS are
 plain dicts, name -> function, to which a user adds an entry in one line.
+
+Modules are loaded when they are first used, so that `causalkit doctor` can speak where something is missing.
 """
 
-from causalkit import course, datasets, graphs, metrics, objectives, plotting, runs, shifts, training, widgets
-from causalkit.datasets import load_sachs, teaching_scm
-from causalkit.discovery import METHODS, bootstrap, discover
-from causalkit.encoder import ENCODERS
-from causalkit.environments import Environment, Task, sample_environments
-from causalkit.estimation import fit_scm
-from causalkit.mechanisms import MECHANISMS, NotInvertible, additive, linear, mlp
-from causalkit.metrics import compare
-from causalkit.objectives import OBJECTIVES
-from causalkit.scm import SCM, random_scm
-from causalkit.shifts import SHIFTS
-from causalkit.training import evaluate, fit
-
-__all__ = [
-    "ENCODERS",
-    "MECHANISMS",
-    "METHODS",
-    "OBJECTIVES",
-    "SCM",
-    "SHIFTS",
-    "Environment",
-    "NotInvertible",
-    "Task",
-    "additive",
-    "bootstrap",
-    "compare",
-    "course",
-    "datasets",
-    "discover",
-    "evaluate",
-    "fit",
-    "fit_scm",
-    "graphs",
-    "linear",
-    "load_sachs",
-    "metrics",
-    "mlp",
-    "objectives",
-    "plotting",
-    "random_scm",
-    "runs",
-    "sample_environments",
-    "shifts",
-    "teaching_scm",
-    "training",
-    "widgets",
-]
+import importlib
 
 __version__ = "0.1.0"
+
+# module -> the names that stand at the top; the modules themselves stand there too
+_TOP = {
+    "course": [],
+    "datasets": ["load_sachs", "teaching_scm"],
+    "discovery": ["METHODS", "bootstrap", "discover"],
+    "encoder": ["ENCODERS"],
+    "environments": ["Environment", "Task", "sample_environments"],
+    "estimation": ["fit_scm"],
+    "graphs": [],
+    "mechanisms": ["MECHANISMS", "NotInvertible", "additive", "linear", "mlp"],
+    "metrics": ["compare"],
+    "model": [],
+    "objectives": ["OBJECTIVES"],
+    "plotting": [],
+    "runs": [],
+    "scm": ["SCM", "random_scm"],
+    "shifts": ["SHIFTS"],
+    "training": ["evaluate", "fit"],
+    "widgets": [],
+}
+_HOME = {name: module for module, names in _TOP.items() for name in names}
+__all__ = sorted([*_TOP, *_HOME])
+
+
+def __getattr__(name: str) -> object:
+    """The module of this name, or the public name from the module that it lives in."""
+    if name in _TOP:
+        return importlib.import_module(f"causalkit.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(f"causalkit.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'causalkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

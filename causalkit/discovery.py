@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from causalkit.errors import check_frame, unknown
-from causalkit.graphs import cpdag
+from causalkit.graphs import member
 from causalkit.seeds import Seed, generator, integer
 
 __all__ = ["METHODS", "bootstrap", "discover", "flop", "ges", "pc"]
@@ -117,8 +117,10 @@ def pc(frame: pd.DataFrame, *, seed: Seed, alpha: float = 0.01, max_condition: i
     settings = {"variant": "stable", "ci_test": "pearsonr", "return_type": "pdag", "n_jobs": 1, "show_progress": False}
     search = PC(significance_level=alpha, max_cond_vars=max_condition, **settings)
     graph = _named(search.fit(_numbered(frame)).causal_graph_.edges, frame)
-    member = _member(graph)
-    graph.graph["valid"] = nx.is_directed_acyclic_graph(member) and set(cpdag(member).edges) == set(graph.edges)
+    try:
+        graph.graph["valid"] = bool(member(graph))
+    except ValueError:
+        graph.graph["valid"] = False
     arrows = nx.DiGraph((a, b) for a, b in graph.edges if not graph.has_edge(b, a))
     for group in list(nx.strongly_connected_components(arrows)):
         graph.add_edges_from([(b, a) for a, b in arrows.subgraph(group).edges])
@@ -197,10 +199,11 @@ def flop(
 
 def _bic(edges: Iterable[tuple[int, int]], covariance: np.ndarray, n: int, penalty: float) -> float:
     """BIC of a CPDAG over 0..d-1, to a millionth: the same for each member of the class, so any one will do."""
-    graph = nx.empty_graph(len(covariance), create_using=nx.DiGraph)
+    graph = nx.DiGraph(kind="cpdag")
+    graph.add_nodes_from(range(len(covariance)))
     graph.add_edges_from(edges)
-    member = _member(graph)
-    return round(sum(_local_bic(covariance, n, penalty, j, member.predecessors(j)) for j in member), 6)
+    one = member(graph)
+    return round(sum(_local_bic(covariance, n, penalty, j, one.predecessors(j)) for j in one), 6)
 
 
 def _local_bic(covariance: np.ndarray, n: int, penalty: float, node: int, parents: Iterable[int]) -> float:
@@ -213,23 +216,6 @@ def _local_bic(covariance: np.ndarray, n: int, penalty: float, node: int, parent
 def _check_penalty(lambda_bic: float) -> None:
     if not 0 < lambda_bic < float("inf"):
         raise ValueError(f"lambda_bic {lambda_bic} is not a positive number: give 2.0, say")
-
-
-def _member(graph: nx.DiGraph) -> nx.DiGraph:
-    """A DAG of a CPDAG's class: undirected edges point along an order of maximum cardinality search.
-
-    In a CPDAG the undirected parts are chordal, and this order makes no new v-structure there (Tarjan and
-    Yannakakis 1984; Andersson, Madigan and Perlman 1997, theorem 4.1). A graph that is no CPDAG shows in the result.
-    """
-    joined = {node: {b for b in graph.successors(node) if graph.has_edge(b, node)} for node in graph.nodes}
-    place: dict[Hashable, int] = {}
-    while len(place) < len(joined):
-        rest = [node for node in joined if node not in place]
-        place[max(rest, key=lambda node: len(joined[node] & place.keys()))] = len(place)
-    result = nx.DiGraph(kind="dag")
-    result.add_nodes_from(graph.nodes)
-    result.add_edges_from((a, b) for a, b in graph.edges if b not in joined[a] or place[a] < place[b])
-    return result
 
 
 METHODS: dict[str, Callable[..., nx.DiGraph]] = {"flop": flop, "ges": ges, "pc": pc}

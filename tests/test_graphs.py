@@ -100,3 +100,10 @@ def test_unknown_names_get_the_closest_known_one():
 def test_a_cpdag_is_no_dag():
     with pytest.raises(ValueError, match="undirected: x - y"):
         graphs.check_dag(graphs.cpdag(graphs.parse("x -> y")))
+
+
+def test_a_graph_that_no_dag_has_as_its_cpdag_has_no_member():
+
+    impossible = nx.DiGraph([("a", "b"), ("b", "a"), ("b", "c"), ("c", "b"), ("d", "a")], kind="cpdag")
+    with pytest.raises(ValueError, match="contradict"):
+        graphs.member(impossible)

@@ -1,0 +1,237 @@
+"""The command line: `causalkit run`, `study`, `compare`, `report`, `doctor`.
+
+Exit codes: 0 all is well, 1 a notebook failed or something is broken, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from causalkit.runs import Run
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Causal lessons, run headless."
+)
+out = Console()
+err = Console(stderr=True)
+
+Parameters = Annotated[
+    list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter; repeatable.")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="New directory for the results; default: under runs/.")
+]
+Timeout = Annotated[float | None, typer.Option(help="Seconds for each whole notebook; default: no limit.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads for numerical libraries.")]
+
+
+@app.command()
+def run(
+    notebook: Annotated[str, typer.Argument(help="A path, or a shipped notebook's name such as 02_discovery.")],
+    parameters: Parameters = None,
+    output: Output = None,
+    timeout: Timeout = None,
+    threads: Threads = 1,
+) -> None:
+    """Run one notebook."""
+    from causalkit.runs import run_notebook
+
+    with _plain_errors():
+        directory = output or _default_output(Path(notebook).stem)
+        with _bar() as bar, _terminable():
+            task = bar.add_task(Path(notebook).stem)
+            try:
+                result = run_notebook(
+                    notebook, directory, parameters or [], timeout=timeout, threads=threads,
+                    progress=lambda _, done, total: bar.update(task, completed=done, total=total),
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                err.print("[bold]interrupted:[/] nothing was kept")
+                raise typer.Exit(130) from None
+        _finish([result], result.directory)
+
+
+@app.command()
+def study(
+    name: Annotated[str | None, typer.Argument(help="synthetic or sachs; both if left out.")] = None,
+    parameters: Parameters = None,
+    output: Output = None,
+    timeout: Timeout = None,
+    threads: Threads = 1,
+) -> None:
+    """Run all lesson notebooks in order, and write one report."""
+    from causalkit.runs import STUDIES, run_study
+    from causalkit.runs.execute import new_directory
+    from causalkit.runs.studies import plan_study
+
+    with _plain_errors():
+        names = [name] if name else list(STUDIES)
+        plans = {each: plan_study(each, parameters or []) for each in names}
+        root = new_directory(output or _default_output(name or "study"))
+        places = {each: root if name else root / each for each in names}
+        runs: list[Run] = []
+        with _bar() as bar, _terminable():
+            for each in names:
+                order = [Path(notebook).stem for notebook in plans[each]]
+                task = bar.add_task(each, total=len(order))
+
+                def show(
+                    stem: str, done: int, total: int, each: str = each, order: list[str] = order, task: Any = task
+                ) -> None:
+                    bar.update(task, completed=order.index(stem) + done / max(total, 1), description=f"{each}: {stem}")
+
+                try:
+                    runs += run_study(
+                        each, places[each], parameters or [], timeout=timeout, threads=threads, progress=show
+                    )
+                except KeyboardInterrupt:
+                    bar.stop()
+                    _interrupted(plans, places, root, threads, timeout)
+                    raise typer.Exit(130) from None
+                if not runs[-1].ok:
+                    break
+                bar.update(task, completed=len(order), description=each)
+        _finish(runs, root, report=True)
+
+
+@app.command()
+def compare(first: Annotated[Path, typer.Argument()], second: Annotated[Path, typer.Argument()]) -> None:
+    """Compare two runs: what was set otherwise, and the metrics side by side."""
+    from causalkit.runs import compare_runs
+
+    with _plain_errors():
+        settings, metrics = compare_runs(first, second)
+    if settings.empty:
+        out.print("Same notebook, parameters and versions.")
+    else:
+        out.print(_table("Settings that differ", settings.columns, settings.to_numpy()))
+    out.print(_table("Metrics", metrics.columns, metrics.astype(object).to_numpy()) if len(metrics) else "No metrics.")
+
+
+@app.command()
+def report(directory: Annotated[Path, typer.Argument()]) -> None:
+    """Write the report of a run or a study again."""
+    from causalkit.runs import write_report
+
+    with _plain_errors():
+        out.print(str(write_report(directory)), soft_wrap=True)
+
+
+@app.command()
+def doctor(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where runs are to be written.")] = Path("runs"),
+) -> None:
+    """Check this installation: versions, threads, output directory, kernel."""
+    from causalkit.runs.environment import diagnose
+
+    with _plain_errors(), out.status("checking, and starting a kernel"):
+        checks = diagnose(output)
+    table = Table("", "", "found", "wanted")
+    for check in checks:
+        table.add_row(
+            "[red]broken[/]" if check.mend else "ok", escape(check.name), escape(check.found), escape(check.wanted)
+        )
+    out.print(table)
+    broken = [check for check in checks if check.mend]
+    for check in broken:
+        out.print(f"[bold red]{escape(check.name)}:[/] {escape(check.mend)}", soft_wrap=True)
+    if broken:
+        raise typer.Exit(1)
+    out.print("All is well.")
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Bad input is one message, not a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does, so that no kernel is left."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _bar() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err, transient=True)
+
+
+def _default_output(name: str) -> Path:
+    stem = f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{name}"
+    known = (Path("runs", stem + suffix) for suffix in ("", *(f"-{i}" for i in range(2, 1000))))
+    return next(path for path in known if not path.exists())
+
+
+def _finish(runs: list[Run], root: Path, report: bool = False) -> None:
+    """Tables of results and times, where things are, and the exit code."""
+    from causalkit.runs.report import TIMES, studies, time_rows, write_report
+
+    columns = ["metric", "value", "truth", "unit", *(["meaning"] if out.width >= 120 else [])]
+    for run in runs:
+        if run.ok:
+            out.print(_table(run.title, columns, run.metrics[columns].astype(object).to_numpy()))
+    for name, group in studies(runs):
+        out.print(_table(f"Times in seconds{': ' if name else ''}{name}", TIMES, time_rows(group)))
+    out.print(f"{'runs' if report else 'run'}: {root}", soft_wrap=True, markup=False)
+    if report:
+        out.print(f"report: {write_report(root)}", soft_wrap=True, markup=False)
+    if not runs[-1].ok:
+        last = runs[-1]
+        err.print(f"[bold red]{last.verdict}:[/] {escape(last.title)}, {escape(last.why)}", soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _interrupted(
+    plans: dict[str, dict[str, Any]], places: dict[str, Path], root: Path, threads: int, timeout: float | None
+) -> None:
+    """Say what is done, and the commands for the rest."""
+    from causalkit.runs.execute import command_line
+
+    done, rest = [], []
+    for name, plan in plans.items():
+        for notebook, parameters in plan.items():
+            place = places[name] / Path(notebook).stem
+            if (place / "record.json").is_file():
+                done.append(str(place))
+            else:
+                rest.append(command_line(notebook, parameters, output=place, timeout=timeout, threads=threads))
+    err.print("[bold]interrupted.[/] Finished:", *(done or ["nothing"]), sep="\n  ", soft_wrap=True)
+    err.print("The rest can be run with:", *rest, f"causalkit report {root}", sep="\n  ", soft_wrap=True, markup=False)
+
+
+def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
+    from causalkit.runs.report import shown
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    for at, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=at == 0)
+    for row in rows:
+        table.add_row(*(escape(shown(value)) for value in row))
+    return table
+
+
+if __name__ == "__main__":
+    app()
