@@ -27,6 +27,7 @@ _TOP = {
     "plotting": [],
     "runs": [],
     "scm": ["SCM", "random_scm"],
+    "seeds": [],
     "shifts": ["SHIFTS"],
     "training": ["evaluate", "fit"],
     "widgets": [],

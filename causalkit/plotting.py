@@ -165,8 +165,8 @@ def plot_comparison(
     return ax
 
 
-def describe(learned: nx.DiGraph, truth: nx.DiGraph) -> str:
-    """What `plot_comparison` shows, in a sentence.
+def describe(learned: nx.DiGraph, truth: nx.DiGraph, called: str = "true") -> str:
+    """What `plot_comparison` shows, in a sentence; `called` is the word for the reference, such as "consensus".
 
     Example:
         >>> from causalkit.graphs import parse
@@ -176,7 +176,7 @@ def describe(learned: nx.DiGraph, truth: nx.DiGraph) -> str:
     table = differences(learned, truth)
     pairs: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS}
     for a, b, left, right, verdict in table.itertuples(index=False):
-        mark = right if verdict == "missing" else left
+        mark = right if verdict == "missing" or right == "<>" else left
         pairs[verdict].append(f"{b} -> {a}" if mark == "<-" else f"{a} {mark.replace('<>', '<->')} {b}")
 
     def said(verdict: str) -> str:
@@ -187,7 +187,7 @@ def describe(learned: nx.DiGraph, truth: nx.DiGraph) -> str:
     extra = said("extra").replace("1 is extra", "1 edge is extra").replace(" are extra", " edges are extra")
     true = len(table) - len(pairs["extra"])
     listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-    head = f"Of {true} true edge{'s' * (true != 1)}, {listed}" if parts else "The true graph has no edge"
+    head = f"Of {true} {called} edge{'s' * (true != 1)}, {listed}" if parts else f"The {called} graph has no edge"
     return f"{head}; {extra if pairs['extra'] else 'no edge is extra'}."
 
 

@@ -205,3 +205,11 @@ def test_given_axes_are_used():
     assert draw_graph(parse("x -> y"), ax=ax) is ax
     assert draw_graph(parse("x -> y"), positions={"x": (3, 1), "y": (0, 0)}, ax=ax) is ax
     assert len(draw_graph(nx.DiGraph()).texts) == 0
+
+
+def test_describe_names_a_confounded_pair_and_the_reference():
+    from causalkit.graphs import parse
+    from causalkit.plotting import describe
+
+    said = describe(parse("x -> y"), parse("x <-> y"), called="consensus")
+    assert said == "Of 1 consensus edge, 1 is unoriented (x <-> y); no edge is extra."
