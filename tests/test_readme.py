@@ -1,0 +1,45 @@
+"""README's Python runs as it stands, and the commands that it names exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).parent.parent
+TEXT = (TOP / "README.md").read_text()
+
+
+def test_the_twenty_lines_run(capsys):
+    code = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL).group(1)
+    namespace: dict = {}
+    exec(code, namespace)
+    erm, causal = (
+        float(namespace["ck"].evaluate(namespace[m], namespace["test"], namespace["task"])["rmse"].iloc[0])
+        for m in ("erm", "causal")
+    )
+    assert causal < 0.8 * erm  # what the lines are there to show
+    assert "spurious shift of y" in capsys.readouterr().out
+
+
+def test_the_make_targets_exist():
+    wanted = set(re.findall(r"^make (\w+)", TEXT, re.MULTILINE)) | set(re.findall(r"`make (\w+)`", TEXT))
+    assert {"run", "test", "wheelhouse", "offline"} <= wanted
+    assert wanted <= set(re.findall(r"^(\w+):", (TOP / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_the_parameters_of_the_commands_exist():
+    from causalkit.runs import notebook_parameters
+
+    for line in re.findall(r"causalkit run .*", TEXT):
+        notebook, options = line.split()[2], re.findall(r"-p (\w+)=", line)
+        assert set(options) <= set(notebook_parameters(str(TOP / notebook) if "/" in notebook else notebook)), line
+
+
+def test_both_commands_stand_at_the_top():
+    head = TEXT[: TEXT.index("##")]
+    assert "make run" in head and "make test" in head
+
+
+def test_help_of_the_command_line():
+    done = subprocess.run([sys.executable, "-m", "causalkit.cli", "--help"], capture_output=True, text=True)
+    assert all(verb in done.stdout for verb in ("run", "study", "compare", "report", "doctor"))
