@@ -577,7 +577,7 @@ for name, frame in trials.items():
     for v in children_of(graph, nodes[name]) if nodes[name] else []:
         half, test, scm = frame.iloc[::2], frame.iloc[1::2], models[best]
         gain = fit_gain(scm.mechanisms[v], nodes[name], v, half)
-        rescaled = scm.replace({v: scm.mechanisms[v].with_gain({nodes[name]: gain})})
+        rescaled = scm.replace({v: scm.mechanisms[v].with_gain({nodes[name]: gain}, means)})
         lines.append(
             {
                 "condition": name,
