@@ -189,10 +189,8 @@ def _finish(runs: list[Run], root: Path, report: bool = False) -> None:
     """Tables of results and times, where things are, and the exit code."""
     from causalkit.runs.report import TIMES, studies, time_rows, write_report
 
-    columns = ["metric", "value", "truth", "unit", *(["meaning"] if out.width >= 120 else [])]
-    for run in runs:
-        if run.ok:
-            out.print(_table(run.title, columns, run.metrics[columns].astype(object).to_numpy()))
+    for notebook in dict.fromkeys(run.notebook for run in runs):
+        _print_metrics(notebook, [run for run in runs if run.notebook == notebook and run.ok])
     for name, group in studies(runs):
         out.print(_table(f"Times in seconds{': ' if name else ''}{name}", TIMES, time_rows(group)))
     out.print(f"{'runs' if report else 'run'}: {root}", soft_wrap=True, markup=False)
@@ -202,6 +200,23 @@ def _finish(runs: list[Run], root: Path, report: bool = False) -> None:
         last = runs[-1]
         err.print(f"[bold red]{last.verdict}:[/] {escape(last.title)}, {escape(last.why)}", soft_wrap=True)
         raise typer.Exit(1)
+
+
+def _print_metrics(notebook: str, runs: list[Run]) -> None:
+    """One table of a notebook's metrics, a column of values a run: studies stand side by side."""
+    if not runs:
+        return
+    entries = [run.record["metrics"] for run in runs]
+    rows = []
+    for name in dict.fromkeys(name for metrics in entries for name in metrics):
+        known = [metrics.get(name, {}) for metrics in entries]
+        unit, meaning = (" / ".join(dict.fromkeys(e[key] for e in known if e)) for key in ("unit", "meaning"))
+        rows.append(
+            [name, *(e.get("value") for e in known), next((e["truth"] for e in known if e), None), unit, meaning]
+        )
+    columns = ["metric", *(run.record["study"] or "value" for run in runs), "truth", "unit", "meaning"]
+    shown = len(columns) if out.width >= 120 and len(runs) == 1 else -1  # the report has the meanings
+    out.print(_table(notebook, columns[:shown], [row[:shown] for row in rows]))
 
 
 def _interrupted(

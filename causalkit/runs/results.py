@@ -123,7 +123,7 @@ class _Results(pd.DataFrame):
 
     def _repr_html_(self) -> str | None:
         with pd.option_context("display.max_colwidth", None):
-            return super()._repr_html_()
+            return pd.DataFrame(self.where(self.notna(), ""))._repr_html_()
 
 
 def _number(value: object) -> int | float | bool | None:
