@@ -179,8 +179,8 @@ print(
 # |---|---|---|
 # | covariate | the causes | the noise mean of the root causes moves by `strength` sd |
 # | label | $P(y)$, with $P(x \mid y)$ intact | rows are kept with a probability that depends on $y$ |
-# | concept | the target's own mechanism | what it hears of its causes is multiplied by $1 - $ `strength` |
-# | spurious | the mechanisms of the target's effects | what they hear of it is multiplied by $1 - $ `strength` |
+# | concept | the target's own mechanism | what it hears of its causes is multiplied by 1 - `strength` |
+# | spurious | the mechanisms of the target's effects | what they hear of it is multiplied by 1 - `strength` |
 #
 # *Predict:* for which shift does no feature set help at all?
 
