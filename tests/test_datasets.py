@@ -93,3 +93,30 @@ def test_an_unknown_mechanism_is_turned_away():
         teaching_scm("linaer")
     with pytest.raises(ValueError, match="noise"):
         teaching_scm(noise="cauchy")
+
+
+@pytest.mark.parametrize(
+    ("target", "condition", "everything", "causes"),
+    [
+        ("Erk", "cd3cd28", 0.56, 0.84),
+        ("Erk", "cd3cd28+g0076", 1.31, 4.35),
+        ("Erk", "cd3cd28+u0126", 2.08, 2.45),
+        ("Akt", "cd3cd28", 0.50, 0.55),
+        ("Akt", "pma", 0.43, 0.48),
+        ("Mek", "cd3cd28", 0.63, 0.59),
+        ("Mek", "cd3cd28+g0076", 0.81, 0.32),
+        ("Mek", "b2camp", 2.75, 2.88),
+    ],
+)
+def test_leave_one_condition_out_by_least_squares(target, condition, everything, causes):
+    """Figures that were computed independently of this package, on log values: RMSE on the condition left out."""
+    environments, graph = load_sachs()
+    test = next(e.frame for e in environments if e.name == condition)
+    rest = pd.concat([e.frame for e in environments if e.name != condition])
+    for columns, wanted in (
+        ([v for v in graph if v != target], everything),
+        (list(graph.predecessors(target)), causes),
+    ):
+        design, held_out = (np.column_stack([f[columns], np.ones(len(f))]) for f in (rest, test))
+        weights = np.linalg.lstsq(design, rest[target], rcond=None)[0]
+        assert np.sqrt(np.mean((held_out @ weights - test[target]) ** 2)) == pytest.approx(wanted, abs=0.006)
