@@ -1,6 +1,7 @@
 """The data that ship: cells a condition, what the experiments did to them, and the teaching SCM."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from causalkit.datasets import SACHS_EXPERIMENTS, load_sachs, teaching_scm
