@@ -97,7 +97,15 @@ def test_no_kernel_outlives_an_interrupted_study(tmp_path, sent, code):
     write_notebook(tmp_path / "three.ipynb", RECORD)
     write_notebook(tmp_path / "one.ipynb", RECORD if sent == signal.SIGINT else ready)  # a finished one, once
     command = [sys.executable, "-c", DRIVER, "study", "mine", "-o", "out", "-p", "seed=5"]
-    study = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    study = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # tests that run as a background job inherit an ignored SIGINT, which a terminal's programs do not have
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert (tmp_path / "ready").read_text() == "ready"  # blocks until the notebook is there
     family = psutil.Process(study.pid).children(recursive=True)
     assert any("ipykernel_launcher" in " ".join(child.cmdline()) for child in family)

@@ -18,7 +18,7 @@ NOTEBOOKS = ("01_scm_and_shifts", "02_discovery", "03_causal_training", "04_abla
 #: Study -> notebook (a shipped one's name, or a path) -> parameters.
 STUDIES: dict[str, dict[str, dict[str, object]]] = {
     "synthetic": {notebook: {"data": "synthetic"} for notebook in NOTEBOOKS},
-    "sachs": {notebook: {"data": "sachs", "target": "Mek"} for notebook in NOTEBOOKS},
+    "sachs": {notebook: {"data": "sachs"} for notebook in NOTEBOOKS},
 }
 
 

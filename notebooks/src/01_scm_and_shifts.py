@@ -12,7 +12,7 @@
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM; "sachs": an SCM learned on protein levels in single cells
-target = "y"  # the variable to predict; for "sachs" one of its proteins, such as "Mek"
+target = ""  # the variable to predict; empty: "y", or for "sachs" the protein "Mek"
 mechanism = "linear"  # "linear" or "mlp": the f_j
 noise = "gaussian"  # "gaussian", "laplace" or "uniform"; read for "synthetic" only
 strength = 1.5  # of the shifts, in the unit of each kind
@@ -27,6 +27,7 @@ import pandas as pd
 import causalkit as ck
 from causalkit.graphs import children_of, parents_of
 
+target = target or {"synthetic": "y", "sachs": "Mek"}[data]
 n = {"tiny": 500, "fast": 2_000, "full": 20_000}[budget]
 if data == "synthetic":
     scm = ck.teaching_scm(mechanism=mechanism, noise=noise)

@@ -13,7 +13,7 @@
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM; "sachs": protein levels in single cells, and a consensus graph
-target = "y"  # the variable whose causes we want; for "sachs" a protein such as "Mek", for a random SCM "x3", say
+target = ""  # the variable whose causes we want; empty: "y", or "Mek" for "sachs"; "x3", say, for a random SCM
 system = "teaching"  # the SCM, read for "synthetic" only: "teaching" (6 variables) or "random"
 variables = 10  # of a random SCM
 rows = 200  # of a synthetic sample; for "sachs" all 853 cells of its first condition are used
@@ -33,6 +33,7 @@ import pandas as pd
 import causalkit as ck
 from causalkit.graphs import children_of, cpdag, parents_of, parse, possible_parents, undirected_edges
 
+target = target or {"synthetic": "y", "sachs": "Mek"}[data]
 repeats, resamples, steps = {"tiny": (2, 4, 50), "fast": (5, 40, 100), "full": (30, 500, 400)}[budget]
 word = {"synthetic": "true", "sachs": "consensus"}[data]
 reference = f"the {word} graph"

@@ -13,7 +13,7 @@
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM; "sachs": protein levels in single cells under nine experiments
-target = "y"  # the variable to predict; for "sachs" a protein with causes and effects, "Mek" or "Erk"
+target = ""  # the variable to predict, with causes and effects; empty: "y", or "Mek" for "sachs" (try "Erk")
 strength = 0.3  # of the spurious shift, up in one training environment of the SCM and down in the other
 irm_weight = 100.0  # weight of the IRM penalty
 vrex_weight = 10_000.0  # weight of the V-REx penalty
@@ -34,6 +34,7 @@ import causalkit as ck
 from causalkit.graphs import children_of, invariant_sets, parents_of, possible_parents
 from causalkit.seeds import integer
 
+target = target or {"synthetic": "y", "sachs": "Mek"}[data]
 n, replicates, steps = {"tiny": (100, 2, 20), "fast": (500, 5, 160), "full": (700, 20, 400)}[budget]
 data_seeds = [integer(seed, "data", r) for r in range(replicates)]
 model_seeds = [integer(seed, "model", r) for r in range(replicates)]

@@ -13,7 +13,7 @@
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM; "sachs": protein levels in single cells
-target = "y"  # the variable to predict; for "sachs" one of its proteins, such as "Mek"
+target = ""  # the variable to predict; empty: "y", or "Mek" for "sachs"
 strength = 1.5  # of the test shifts; read for "synthetic" only
 train_strength = 0.3  # of the spurious shift between the two training environments; read for "synthetic" only
 discovery_rows = 40  # rows that discovery sees: few, so that it errs now and then
@@ -38,6 +38,7 @@ import causalkit as ck
 from causalkit.graphs import children_of, markov_blanket, possible_parents
 from causalkit.seeds import integer
 
+target = target or {"synthetic": "y", "sachs": "Mek"}[data]
 seeds, n, steps = {"tiny": (2, 100, 20), "fast": (5, 300, 200), "full": (10, 1_000, 400)}[budget]
 if data == "synthetic":
     scm = ck.teaching_scm()

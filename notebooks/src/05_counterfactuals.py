@@ -14,7 +14,7 @@
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM, so errors can be measured; "sachs": protein levels in single cells
-target = "y"  # a variable with a cause and an effect; for "sachs" a protein such as "Mek"
+target = ""  # a variable with a cause and an effect; empty: "y", or "Mek" for "sachs"
 mechanism = "mlp"  # "linear" or "mlp": the true f_j; read for "synthetic" only
 unit = 0  # the row that section 1 asks about
 confounding = 1.0  # weight of the hidden cause in section 7; 0 is none
@@ -35,6 +35,7 @@ import causalkit as ck
 from causalkit.graphs import children_of, parents_of, undirected_edges
 from causalkit.seeds import generator, integer
 
+target = target or {"synthetic": "y", "sachs": "Mek"}[data]
 n, repeats, draws, steps = {
     "tiny": (300, 1, 2_000, 30),
     "fast": (2_000, 3, 20_000, 300),
