@@ -90,6 +90,37 @@ def test_a_lesson_runs_and_gives_the_same_numbers_again(path, data, tmp_path):
     assert any("image/png" in o.get("data", {}) for o in outputs)
 
 
+BEFORE = """
+import causalkit as ck
+boxes, explore = [], ck.widgets.explore
+ck.widgets.explore = lambda *args, **controls: boxes.append(explore(*args, **controls)) or boxes[-1]
+"""
+AFTER = """
+moves = 0
+for box in boxes:
+    controls, picture, words = box.children
+    for control in controls.children:
+        start = control.value
+        for option in [value for value in dict(control._options_full).values() if value != start] + [start]:
+            before = bytes(picture.value), words.value
+            control.value = option
+            moves += 1
+            assert (bytes(picture.value), words.value) != before, (control.description, option)
+assert moves
+"""
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+def test_every_control_redraws_for_every_option(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    code = [i for i, c in enumerate(notebook.cells) if c.cell_type == "code"]
+    notebook.cells.insert(code[-1], nbformat.v4.new_code_cell(AFTER))
+    notebook.cells.insert(code[0] + 1, nbformat.v4.new_code_cell(BEFORE))
+    nbformat.write(notebook, tmp_path / path.name)
+    run = run_notebook(tmp_path / path.name, tmp_path / "run", {} if path.parent != TOP else {"budget": "tiny"})
+    assert run.ok, run.why
+
+
 def test_the_exercise_runs_unsolved_and_solved(tmp_path):
     from causalkit.course import adjustment_exercise
     from tests.test_course import solve

@@ -24,7 +24,7 @@ exercise.frame.head().round(2)
 
 # %%
 graph = ck.graphs.parse("z -> x -> m -> y; z -> y; y -> s")
-figure, ax = plt.subplots(figsize=(6, 3.5))
+figure, ax = plt.subplots(figsize=(6, 2.2))
 ck.plotting.draw_graph(graph, ax=ax, highlight=["x", "y"])
 plt.show()
 print("z drives x and y; x drives m, m drives y, and y drives s.")
