@@ -28,6 +28,7 @@ _TOP = {
     "runs": [],
     "scm": ["SCM", "random_scm"],
     "seeds": [],
+    "selection": ["Selected"],
     "shifts": ["SHIFTS"],
     "training": ["evaluate", "fit"],
     "widgets": [],

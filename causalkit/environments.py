@@ -11,7 +11,7 @@ import pandas as pd
 from causalkit.errors import check_frame
 from causalkit.scm import SCM
 from causalkit.seeds import Seed, integer
-from causalkit.shifts import Selected
+from causalkit.selection import Selected
 
 __all__ = ["Environment", "Task", "sample_environments"]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import causalkit as ck
 from causalkit.graphs import children_of, parents_of
-from causalkit.shifts import Selected
+from causalkit.selection import Selected
 
 seeds = st.integers(0, 2**31 - 1)
 scms = st.builds(

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import causalkit as ck
-from causalkit.shifts import Selected
+from causalkit.selection import Selected
 
 
 @pytest.fixture
