@@ -8,8 +8,7 @@
 # **You will be able to** say which arrows no amount of observational data can orient; run PC, GES and FLOP and read a
 # graph against the truth; tell sure from right with the bootstrap; and name two ways to get a confident wrong graph.
 #
-# **Time:** reading and playing, 45 minutes; running from top to bottom, some 20 seconds (`fast`) or
-# a minute and a half (`full`).
+# **Time:** reading and playing, 45 minutes; running from top to bottom on one core, 15 seconds (`fast`) or 60 (`full`).
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM; "sachs": protein levels in single cells, and a consensus graph

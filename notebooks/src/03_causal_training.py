@@ -9,7 +9,7 @@
 # structure-encoded network on the same environments; read a table *method x shift*; find the strength of a shift at which
 # ERM and the causal network change places; and name the assumption behind each remedy, and what its failure looks like.
 #
-# **Time:** reading and playing, 45 minutes; running from top to bottom, a quarter of a minute (`fast`) or one (`full`).
+# **Time:** reading and playing, 45 minutes; running from top to bottom on one core, 15 seconds (`fast`) or 45 (`full`).
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM; "sachs": protein levels in single cells under nine experiments

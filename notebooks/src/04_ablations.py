@@ -8,8 +8,7 @@
 # **You will be able to** plan a factorial experiment; read its ANOVA table, main effects and interactions; say what an
 # interval is over; and tell "this part is worth nothing" from "it is worth nothing on average".
 #
-# **Time:** reading and playing, 40 minutes; running from top to bottom on one core, 15 seconds (`fast`) or one
-# minute (`full`).
+# **Time:** reading and playing, 40 minutes; running from top to bottom on one core, 15 seconds (`fast`) or 35 (`full`).
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM; "sachs": protein levels in single cells
