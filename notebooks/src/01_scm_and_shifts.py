@@ -8,7 +8,7 @@
 # **You will be able to** read an SCM and its graph; tell $P(y \mid x)$ from $P(y \mid do(x))$; compute a
 # counterfactual in three steps; and name four ways in which a distribution can shift, with what each leaves alone.
 #
-# **Time:** reading and playing, 40 minutes; running from top to bottom on one core, 10 seconds (`fast`) or 10 (`full`).
+# **Time:** reading and playing, 40 minutes; running from top to bottom on one core, 10 seconds with either budget.
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM; "sachs": an SCM learned on protein levels in single cells
