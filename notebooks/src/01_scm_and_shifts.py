@@ -264,7 +264,9 @@ plt.show()
 print(sentence)
 
 # %%
-ck.widgets.explore(draw_shift, strength=ck.widgets.slider("Shift strength", [0.0, 0.5, 1.0, 1.5, 2.0], strength))
+ck.widgets.explore(
+    draw_shift, strength=ck.widgets.slider("Shift strength", sorted({0.0, 0.5, 1.0, 1.5, 2.0, strength}), strength)
+)
 
 # %% [markdown]
 # In the synthetic SCM all variables predict best as long as the effects stand; when the *effects* move, the causes
