@@ -123,7 +123,7 @@ plt.show()
 orientable = edges - len(undirected_edges(best))
 print(
     f"Arrows of {reference} that data can orient, however many rows: {orientable} of {edges}. "
-    f"The best that can be learned lies {edges - orientable} pairs away from it."
+    f"The best that can be learned differs from it in {edges - orientable} of its edges."
 )
 
 # %% [markdown]
