@@ -425,3 +425,11 @@ def test_a_killed_worker_is_a_verdict():
 def test_an_empty_directory_has_no_report(tmp_path):
     with pytest.raises(ValueError, match="holds no run"):
         write_report(tmp_path)
+
+
+def test_a_notebook_full_of_widgets_ends(tmp_path):
+    """A client that may miss a reply hangs in about every second such run; one that cannot never does."""
+    many = ["from ipywidgets import interact\ninteract(lambda a: a, a=(0, 3));"] * 200
+    write_notebook(tmp_path / "many.ipynb", *many, RECORD)
+    run = run_notebook(tmp_path / "many.ipynb", tmp_path / "run", timeout=240)
+    assert run.ok, run.why

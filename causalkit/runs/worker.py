@@ -74,12 +74,14 @@ def _kernel_class(scratch: Path, started: list[Any]) -> type:
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
+    client = _client_class()
     # Sockets in files cannot clash as ports do; a socket's path has room for about 100 characters.
     sockets = sys.platform != "win32" and len(str(scratch)) < 80
 
     class Kernel(AsyncKernelManager):
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
+            self.client_factory = client
             self.transport = "ipc" if sockets else "tcp"
             self.connection_file = str(scratch / "kernel.json")
             started.append(self)
@@ -90,6 +92,29 @@ def _kernel_class(scratch: Path, started: list[Any]) -> type:
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     return Kernel
+
+
+def _client_class() -> type:
+    """A kernel client that cannot miss the reply to a cell that shows a widget.
+
+    nbclient sends such widgets their state while it waits for the cell's reply, through the same socket. ZeroMQ
+    signals a new message once; if the reply comes in just then, the send takes the signal, and the wait never ends
+    (nbclient's issue 312). Asking for the socket's events afterwards puts a message that is there back on the list.
+    """
+    import zmq
+    from jupyter_client.asynchronous import AsyncKernelClient
+    from jupyter_client.channels import AsyncZMQSocketChannel
+    from traitlets import Type
+
+    class Shell(AsyncZMQSocketChannel):
+        def send(self, msg: dict[str, Any]) -> None:
+            super().send(msg)
+            self.socket.get(zmq.EVENTS)
+
+    class Client(AsyncKernelClient):
+        shell_channel_class = Type(Shell)
+
+    return Client
 
 
 def _die_with_parent(started: list[Any], scratch: Path) -> None:
