@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from causalkit.errors import unknown
-from causalkit.graphs import children_of, invariant_sets, parents_of
+from causalkit.graphs import children_of, invariant_sets, markov_blanket, parents_of
 from causalkit.mechanisms import Mechanism
 from causalkit.scm import SCM
 from causalkit.selection import Selected
@@ -185,7 +185,7 @@ class Shift:
 
         The sets come from d-separation of the target from an environment node that points at what changed
         (Peters, Buehlmann and Meinshausen 2016). With more than 15 observed variables besides the target, only
-        sets from its Markov blanket are listed, which hold the best predictors.
+        sets from its Markov blanket (the first 15 of it) are listed, which hold the best predictors.
 
         Example:
             >>> import causalkit as ck
@@ -202,8 +202,7 @@ class Shift:
         graph.add_edges_from((environment, v) for v in changed)
         features = [v for v in scm.observed if v != y]
         if len(features) > 15:
-            near = {*graph.predecessors(y), *graph.successors(y)}
-            features = [v for v in features if v in near][:15]
+            features = [v for v in markov_blanket(scm.graph, y) if v in scm.observed][:15]
         if self.kind == "label":
             # selection makes y and E dependent whatever is known; a moved root is E's own child: no set either way
             if not changed:
