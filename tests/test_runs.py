@@ -312,7 +312,7 @@ def test_compare(two_runs):
 def test_compare_refuses_other_directories(tmp_path, two_runs):
     with pytest.raises(ValueError, match="not a run directory"):
         compare_runs(two_runs[0], tmp_path)
-    for text, words in (("{", "cannot be read"), ('{"schema": 0}', "version 1")):
+    for text, words in (("{", "cannot be read"), ('{"schema": 0}', "version 2")):
         (tmp_path / "record.json").write_text(text)
         with pytest.raises(ValueError, match=words):
             compare_runs(tmp_path, two_runs[0])

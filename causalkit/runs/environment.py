@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -9,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Check", "diagnose", "git_state", "machine", "versions"]
+__all__ = ["Check", "code_sha256", "diagnose", "git_state", "lock_sha256", "machine", "versions"]
 
 PACKAGES = (
     "torch", "pgmpy", "networkx", "papermill", "jupyterlab", "ipywidgets", "matplotlib", "numpy", "pandas", "scipy",
@@ -44,9 +46,37 @@ def versions() -> dict[str, str]:
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """The operating system, the CPUs that this process may use, and the thread cap."""
+    """The operating system, the processor, the CPUs that this process may use, memory in GiB, the thread cap."""
+    import psutil
+
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"os": platform.platform(), "architecture": platform.machine(), "cpus": cpus, "threads": threads}
+    memory = round(psutil.virtual_memory().total / 2**30, 1)
+    return {
+        "os": platform.platform(), "architecture": platform.machine(), "cpu": _cpu(), "cpus": cpus, "memory": memory,
+        "threads": threads,
+    }  # fmt: skip
+
+
+@lru_cache
+def code_sha256() -> str:
+    """A hash of all that a notebook can import of causalkit, data included: all but bench/ and the command line.
+
+    It is taken once a process, since what is imported does not change with its file.
+    """
+    package = Path(__file__).resolve().parents[1]
+    files = [p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    inner = {p.relative_to(package).as_posix(): p for p in files}
+    kept = {name: p for name, p in inner.items() if not name.startswith(("bench/", "cli", "."))}
+    digest = hashlib.sha256()
+    for name in sorted(kept):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(kept[name].read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def lock_sha256() -> str | None:
+    """The hash of requirements.lock in the project's folder; None where the package was installed without it."""
+    lock = Path(__file__).resolve().parents[2] / "requirements.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None
 
 
 def git_state(path: Path) -> dict[str, Any] | None:
@@ -61,6 +91,15 @@ def git_state(path: Path) -> dict[str, Any] | None:
         return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+@lru_cache
+def _cpu() -> str:
+    """The processor's name, as the operating system gives it."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or "unknown"
 
 
 def diagnose(output: str | Path = ".") -> list[Check]:

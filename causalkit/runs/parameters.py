@@ -30,7 +30,7 @@ class Declared(NamedTuple):
 
 
 def find_notebook(notebook: str | Path) -> Path:
-    """The path of a notebook, given as a path or as the name of a shipped one ("02_discovery").
+    """The path of a notebook, given as a path or as the name of a shipped one ("02_discovery", "experiments/shift").
 
     Raises:
         ValueError: There is no such notebook.
@@ -38,13 +38,14 @@ def find_notebook(notebook: str | Path) -> Path:
     path = Path(notebook).expanduser()
     if path.suffix == ".ipynb" and path.is_file():
         return path.resolve()
-    if path.suffix == ".ipynb" or len(path.parts) > 1:
+    if path.suffix == ".ipynb" or path.is_absolute():
         raise ValueError(
             f"there is no notebook {str(notebook)!r}: give the path of an .ipynb file, or a shipped notebook's name"
         )
     folders = dict.fromkeys([Path(__file__).resolve().parents[2] / "notebooks", Path.cwd() / "notebooks"])
     for folder in folders:
-        shipped = {p.stem: p for p in sorted(folder.glob("*.ipynb"))}
+        found = [p for p in sorted(folder.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+        shipped = {p.relative_to(folder).with_suffix("").as_posix(): p for p in found}
         if str(notebook) in shipped:
             return shipped[str(notebook)].resolve()
         if shipped:

@@ -19,6 +19,7 @@ from causalkit.errors import unknown
 __all__ = ["RESULT_VARIABLE", "OutputError", "metric", "record", "write_text"]
 
 RESULT_VARIABLE = "CAUSALKIT_RESULT"
+KEYS = {"value", "meaning", "unit", "better", "truth", "repeats"}
 
 
 class OutputError(ValueError):
@@ -40,7 +41,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def metric(
-    value: object, meaning: str, *, unit: str, better: str | None = None, truth: object = None
+    value: object,
+    meaning: str,
+    *,
+    unit: str,
+    better: str | None = None,
+    truth: object = None,
+    repeats: bool = True,
 ) -> dict[str, Any]:
     """One number of a run, with what it means.
 
@@ -50,6 +57,7 @@ def metric(
         unit: Its unit: "edges", "nats", "share", ...
         better: "lower" or "higher"; None where neither is better.
         truth: The true value, where the simulation knows it.
+        repeats: False for a time or a size of memory, which the same run measures otherwise the next time.
 
     Raises:
         ValueError: A value that is not a single number; no meaning or unit; an unknown `better`.
@@ -65,22 +73,30 @@ def metric(
             )
     if better not in (None, "lower", "higher"):
         raise unknown("value of better", better, ["lower", "higher"])
-    return {"value": _number(value), "meaning": meaning, "unit": unit, "better": better, "truth": _number(truth)}
+    return {
+        "value": _number(value), "meaning": meaning, "unit": unit, "better": better, "truth": _number(truth),
+        "repeats": bool(repeats),
+    }  # fmt: skip
 
 
-def record(metrics: Mapping[str, dict[str, Any]], tables: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
+def record(
+    metrics: Mapping[str, dict[str, Any]],
+    tables: Mapping[str, pd.DataFrame] | None = None,
+    seeds: Mapping[str, int] | None = None,
+) -> pd.DataFrame:
     """Record a notebook's results, and show them; call it once, in the last cell.
 
     Args:
         metrics: Name -> `metric(...)`.
         tables: Name -> frame; missing and infinite numbers become null.
+        seeds: Name -> the seed that the notebook derived for it from its parameters ("data", "model", ...).
 
     Returns:
         A frame with a row a metric: metric, value, unit, meaning, and truth where one is known.
 
     Raises:
         ValueError: No metrics; an entry that `metric` did not make; NaN or infinity; a table that is no frame;
-            a second call in one headless run.
+            a seed that is no int; a second call in one headless run.
         OutputError: The result file cannot be written.
 
     Example:
@@ -91,7 +107,7 @@ def record(metrics: Mapping[str, dict[str, Any]], tables: Mapping[str, pd.DataFr
     if not metrics:
         raise ValueError('no metrics: record at least one, record({"shd": metric(3, "wrong edges", unit="edges")})')
     for name, entry in metrics.items():
-        if not isinstance(entry, dict) or entry.keys() != {"value", "meaning", "unit", "better", "truth"}:
+        if not isinstance(entry, dict) or entry.keys() != KEYS:
             raise ValueError(f"metric {name!r} is {entry!r}: make it with metric(value, meaning, unit=...)")
         for part in ("value", "truth"):
             if entry[part] is not None and not math.isfinite(entry[part]):
@@ -99,7 +115,16 @@ def record(metrics: Mapping[str, dict[str, Any]], tables: Mapping[str, pd.DataFr
                     f"metric {name!r} has {part} {entry[part]}: record None where a number is not defined, "
                     "or find out why it is not finite"
                 )
-    result = {"metrics": dict(metrics), "tables": {name: _table(name, table) for name, table in (tables or {}).items()}}
+    for name, seed in (seeds or {}).items():
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ValueError(
+                f"seed {name!r} is {seed!r}: expected an int, such as causalkit.seeds.integer(seed, 'data')"
+            )
+    result = {
+        "metrics": dict(metrics),
+        "tables": {name: _table(name, table) for name, table in (tables or {}).items()},
+        "derived_seeds": dict(seeds or {}),
+    }
     if RESULT_VARIABLE in os.environ:
         path = Path(os.environ[RESULT_VARIABLE])
         if path.exists():

@@ -11,8 +11,8 @@ import pandas as pd
 
 __all__ = ["SCHEMA", "Run", "Verdict", "compare_runs", "find_runs", "load_run"]
 
-SCHEMA = 1
-Verdict = Literal["ok", "failed", "widget_error", "died", "exited", "timeout", "interrupted"]
+SCHEMA = 2
+Verdict = Literal["ok", "failed", "widget_error", "died", "exited", "timeout", "interrupted", "memory"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,17 @@ class Run:
     def ok(self) -> bool:
         """Whether the whole notebook ran and recorded its results."""
         return self.verdict == "ok"
+
+    @property
+    def never_started(self) -> bool:
+        """Whether it died before a kernel answered: no fault of the notebook, so it may be tried again."""
+        return self.verdict == "died" and self.record["timings"]["kernel_start"] is None
+
+    @property
+    def killed(self) -> bool:
+        """Whether something outside killed it (SIGKILL, too little memory): no result, so it may be run again."""
+        failure = self.record["failure"]
+        return self.verdict == "died" and (failure["ename"] == "DeadProcess" or "SIGKILL" in failure["evalue"])
 
     @property
     def notebook(self) -> str:

@@ -20,16 +20,19 @@ EXPECTED = "raises-exception"  # the tag of a cell that is meant to fail
 class Evidence:
     """What a run left: the executed notebook, the worker's events, the recorded result, times in seconds (epoch).
 
-    `late` is the time limit in seconds where the run exceeded it.
+    `broken` is the limit that the run broke, if one: ("timeout", seconds) or ("memory", GiB). `peak` is the most
+    memory that its kernel was seen to hold, in MiB; None if it was gone before anybody looked. `warm`: it was forked.
     """
 
     notebook: Any
     events: list[dict[str, Any]]
     recorded: dict[str, Any] | None
-    late: float | None
+    broken: tuple[str, float] | None
     began: float
     ended: float
     log: str
+    peak: float | None = None
+    warm: bool = False
 
     @property
     def ending(self) -> dict[str, Any]:
@@ -65,8 +68,12 @@ def first_line(cell: Any) -> str:
 def judge(evidence: Evidence) -> tuple[Verdict, dict[str, Any] | None]:
     """The verdict, and for a failure where and why: {"cell", "line", "ename", "evalue"}."""
     running = _running(evidence)
-    if evidence.late is not None:
-        return "timeout", _failure(running, "Timeout", f"the whole run was not done in {evidence.late:g} s")
+    limit, most = evidence.broken or ("", 0.0)
+    if limit == "timeout":
+        return "timeout", _failure(running, "Timeout", f"the whole run was not done in {most:g} s")
+    if limit == "memory":
+        held = (evidence.peak or 0.0) / 1024
+        return "memory", _failure(running, "Memory", f"the kernel held {held:.2f} GiB, and {most:g} GiB are allowed")
     for _, (i, cell) in evidence.placed():
         for output in cell.get("outputs", []):
             if output.output_type == "error" and EXPECTED not in cell.metadata.get("tags", []):

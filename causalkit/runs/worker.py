@@ -1,8 +1,8 @@
-"""Execute one notebook with papermill, in a process of its own: `python worker.py SCRATCH OUTPUT`.
+"""Execute one notebook with papermill, in a process of its own: `python worker.py SCRATCH OUTPUT`, or a fork.
 
 The run that started it decides the verdict: papermill's own metadata says "completed" of cells that never ran
 once a kernel dies, so this file only reports what happened, as JSON lines in the events file. It imports nothing
-of causalkit, so that starting it is cheap.
+of causalkit unless its kernel is forked, so that starting it is cheap.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from typing import Any
 __all__ = ["main"]
 
 
-def main(scratch: Path, output: str) -> None:
+def main(scratch: Path, output: str, warm: str = "") -> None:
     """Run source.ipynb with parameters.json, both in the scratch directory; report kernel, cells and ending there.
 
     Args:
         scratch: Where events.jsonl goes too.
         output: The executed notebook, relative to the working directory (in a path, papermill fills in braces).
+        warm: The socket of the warm process that forks the kernel; empty for a fresh kernel.
     """
     from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError, execute_notebook
@@ -50,7 +51,7 @@ def main(scratch: Path, output: str) -> None:
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            kernel_manager_class=_kernel_class(scratch, started),
+            kernel_manager_class=_kernel_class(scratch, started, warm),
             on_notebook_start=kernel_is_up,
             on_cell_execute=lambda cell, cell_index: tell("start", cell=cell_index),
             on_cell_executed=lambda cell, cell_index, execute_reply: tell("end", cell=cell_index),
@@ -69,7 +70,7 @@ def main(scratch: Path, output: str) -> None:
     tell("ended", **ending)
 
 
-def _kernel_class(scratch: Path, started: list[Any]) -> type:
+def _kernel_class(scratch: Path, started: list[Any], warm: str) -> type:
     """A kernel manager for this very interpreter, never a kernel called python3 from elsewhere."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
@@ -91,7 +92,11 @@ def _kernel_class(scratch: Path, started: list[Any]) -> type:
             argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
-    return Kernel
+    if not warm:
+        return Kernel
+    from causalkit.runs.warm import kernel_manager
+
+    return kernel_manager(Kernel, warm)
 
 
 def _client_class() -> type:
