@@ -1,4 +1,4 @@
-"""The command line: `causalkit run`, `study`, `compare`, `report`, `doctor`.
+"""The command line: `causalkit run`, `study`, `compare`, `report`, `doctor`; `bench` and `reproduce` are in cli_bench.
 
 Exit codes: 0 all is well, 1 a notebook failed or something is broken, 2 bad input, 130 interrupted.
 """
@@ -6,18 +6,19 @@ Exit codes: 0 all is well, 1 a notebook failed or something is broken, 2 bad inp
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from causalkit import cli_bench
+from causalkit.cli_console import err, out, plain_errors, table_of
 
 if TYPE_CHECKING:
     from causalkit.runs import Run
@@ -27,8 +28,7 @@ __all__ = ["app"]
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Causal lessons, run headless."
 )
-out = Console()
-err = Console(stderr=True)
+app.add_typer(cli_bench.app)
 
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter; repeatable.")
@@ -46,18 +46,19 @@ def run(
     parameters: Parameters = None,
     output: Output = None,
     timeout: Timeout = None,
+    memory: Annotated[float | None, typer.Option(help="GiB that the notebook may hold; default: no limit.")] = None,
     threads: Threads = 1,
 ) -> None:
     """Run one notebook."""
     from causalkit.runs import run_notebook
 
-    with _plain_errors():
+    with plain_errors():
         directory = output or _default_output(Path(notebook).stem)
         with _bar() as bar, _terminable():
             task = bar.add_task(Path(notebook).stem)
             try:
                 result = run_notebook(
-                    notebook, directory, parameters or [], timeout=timeout, threads=threads,
+                    notebook, directory, parameters or [], timeout=timeout, memory=memory, threads=threads,
                     progress=lambda _, done, total: bar.update(task, completed=done, total=total),
                 )  # fmt: skip
             except KeyboardInterrupt:
@@ -75,17 +76,17 @@ def study(
     threads: Threads = 1,
 ) -> None:
     """Run all lesson notebooks in order, and write one report."""
-    from causalkit.runs import STUDIES, run_study
+    from causalkit.runs import STUDIES, run_study, warm_parent
     from causalkit.runs.execute import new_directory
     from causalkit.runs.studies import plan_study
 
-    with _plain_errors():
+    with plain_errors():
         names = [name] if name else list(STUDIES)
         plans = {each: plan_study(each, parameters or []) for each in names}
         root = new_directory(output or _default_output(name or "study"))
         places = {each: root if name else root / each for each in names}
         runs: list[Run] = []
-        with _bar() as bar, _terminable():
+        with _bar() as bar, _terminable(), warm_parent(threads) as warm:
             for each in names:
                 order = [Path(notebook).stem for notebook in plans[each]]
                 task = bar.add_task(each, total=len(order))
@@ -96,9 +97,8 @@ def study(
                     bar.update(task, completed=order.index(stem) + done / max(total, 1), description=f"{each}: {stem}")
 
                 try:
-                    runs += run_study(
-                        each, places[each], parameters or [], timeout=timeout, threads=threads, progress=show
-                    )
+                    options: dict[str, Any] = {"timeout": timeout, "threads": threads, "warm": warm, "progress": show}
+                    runs += run_study(each, places[each], parameters or [], **options)
                 except KeyboardInterrupt:
                     bar.stop()
                     _interrupted(plans, places, root, threads, timeout)
@@ -114,22 +114,30 @@ def compare(first: Annotated[Path, typer.Argument()], second: Annotated[Path, ty
     """Compare two runs: what was set otherwise, and the metrics side by side."""
     from causalkit.runs import compare_runs
 
-    with _plain_errors():
+    with plain_errors():
         settings, metrics = compare_runs(first, second)
     if settings.empty:
         out.print("Same notebook, parameters and versions.")
     else:
-        out.print(_table("Settings that differ", settings.columns, settings.to_numpy()))
-    out.print(_table("Metrics", metrics.columns, metrics.astype(object).to_numpy()) if len(metrics) else "No metrics.")
+        out.print(table_of("Settings that differ", settings.columns, settings.to_numpy()))
+    out.print(
+        table_of("Metrics", metrics.columns, metrics.astype(object).to_numpy()) if len(metrics) else "No metrics."
+    )
 
 
 @app.command()
-def report(directory: Annotated[Path, typer.Argument()]) -> None:
-    """Write the report of a run or a study again."""
+def report(
+    directory: Annotated[Path, typer.Argument(help="A run's, a study's or a sweep's, or a swept suite's name.")],
+) -> None:
+    """Write the report of a run, a study or a sweep again."""
     from causalkit.runs import write_report
 
-    with _plain_errors():
-        out.print(str(write_report(directory)), soft_wrap=True)
+    with plain_errors():
+        swept = cli_bench.find_sweep(directory)
+        if swept is not None:
+            cli_bench.write_tables_and_report(swept)
+        else:
+            out.print(str(write_report(directory)), soft_wrap=True)
 
 
 @app.command()
@@ -139,7 +147,7 @@ def doctor(
     """Check this installation: versions, threads, output directory, kernel."""
     from causalkit.runs.environment import diagnose
 
-    with _plain_errors(), out.status("checking, and starting a kernel"):
+    with plain_errors(), out.status("checking, and starting a kernel"):
         checks = diagnose(output)
     table = Table("", "", "found", "wanted")
     for check in checks:
@@ -153,16 +161,6 @@ def doctor(
     if broken:
         raise typer.Exit(1)
     out.print("All is well.")
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Bad input is one message, not a traceback."""
-    try:
-        yield
-    except ValueError as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
 
 
 @contextmanager
@@ -192,7 +190,7 @@ def _finish(runs: list[Run], root: Path, report: bool = False) -> None:
     for notebook in dict.fromkeys(run.notebook for run in runs):
         _print_metrics(notebook, [run for run in runs if run.notebook == notebook and run.ok])
     for name, group in studies(runs):
-        out.print(_table(f"Times in seconds{': ' if name else ''}{name}", TIMES, time_rows(group)))
+        out.print(table_of(f"Times in seconds{': ' if name else ''}{name}", TIMES, time_rows(group)))
     out.print(f"{'runs' if report else 'run'}: {root}", soft_wrap=True, markup=False)
     if report:
         out.print(f"report: {write_report(root)}", soft_wrap=True, markup=False)
@@ -216,14 +214,14 @@ def _print_metrics(notebook: str, runs: list[Run]) -> None:
         )
     columns = ["metric", *(run.record["study"] or "value" for run in runs), "truth", "unit", "meaning"]
     shown = len(columns) if out.width >= 120 and len(runs) == 1 else -1  # the report has the meanings
-    out.print(_table(notebook, columns[:shown], [row[:shown] for row in rows]))
+    out.print(table_of(notebook, columns[:shown], [row[:shown] for row in rows]))
 
 
 def _interrupted(
     plans: dict[str, dict[str, Any]], places: dict[str, Path], root: Path, threads: int, timeout: float | None
 ) -> None:
     """Say what is done, and the commands for the rest."""
-    from causalkit.runs.execute import command_line
+    from causalkit.runs.manifest import command_line
 
     done, rest = [], []
     for name, plan in plans.items():
@@ -235,17 +233,6 @@ def _interrupted(
                 rest.append(command_line(notebook, parameters, output=place, timeout=timeout, threads=threads))
     err.print("[bold]interrupted.[/] Finished:", *(done or ["nothing"]), sep="\n  ", soft_wrap=True)
     err.print("The rest can be run with:", *rest, f"causalkit report {root}", sep="\n  ", soft_wrap=True, markup=False)
-
-
-def _table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    from causalkit.runs.report import shown
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for at, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=at == 0)
-    for row in rows:
-        table.add_row(*(escape(shown(value)) for value in row))
-    return table
 
 
 if __name__ == "__main__":

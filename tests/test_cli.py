@@ -108,7 +108,7 @@ def test_no_kernel_outlives_an_interrupted_study(tmp_path, sent, code):
     )
     assert (tmp_path / "ready").read_text() == "ready"  # blocks until the notebook is there
     family = psutil.Process(study.pid).children(recursive=True)
-    assert any("ipykernel_launcher" in " ".join(child.cmdline()) for child in family)
+    assert len(family) >= 2  # the run and its kernel, and the warm process that they were forked from
     study.send_signal(sent)
     output, _ = study.communicate(timeout=60)
     assert study.returncode == code, output

@@ -13,7 +13,7 @@ import causalkit
 
 TOP = Path(__file__).parent.parent
 PACKAGE = Path(causalkit.__file__).parent
-# module -> what it may import of the package; nothing below may import widgets, runs, course or cli
+# module -> what it may import of the package; nothing below may import widgets, runs, bench, course or cli
 MAY_IMPORT = {
     "errors": set(),
     "seeds": set(),
@@ -53,16 +53,17 @@ def test_imports_run_one_way(name):
 
 
 def test_every_module_has_its_place():
-    modules = {p.stem for p in PACKAGE.glob("*.py")} - {"__init__", "cli"}
+    modules = {p.stem for p in PACKAGE.glob("*.py") if p.stem not in ("__init__", "cli") and p.stem[:4] != "cli_"}
     assert modules == set(MAY_IMPORT)
     assert "utils" not in modules
 
 
-@pytest.mark.parametrize("folder", ["widgets", "runs", "course"])
+@pytest.mark.parametrize("folder", ["widgets", "runs", "course", "bench"])
 def test_what_stands_on_top_does_not_lean_on_its_neighbours(folder):
-    others = {"widgets", "course", "cli"} - {folder}
+    others = {"widgets", "course", "bench"} - {folder}  # bench stands on runs, not the other way round
     for path in (PACKAGE / folder).rglob("*.py"):
-        assert not imported(path) & others, path
+        found = imported(path)
+        assert not found & others and not any(name.startswith("cli") for name in found), path
 
 
 def test_using_every_public_name_loads_no_heavy_library():

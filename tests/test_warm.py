@@ -75,13 +75,14 @@ def test_a_fork_gives_what_a_fresh_kernel_gives(warm, tmp_path):
         model = ck.fit(train, task, objective="irm", seed=seed, steps=30)
         ck.evaluate(model, train, task)
     """
+    wide = "import pandas as pd\npd.DataFrame([range(30)] * 100)"
     figure = "fig, ax = plt.subplots()\nax.plot(frame.iloc[:20, 0], model.predict(frame[:20]))\nplt.show()"
     last = """
         value = float(ck.evaluate(model, train, task)["rmse"].iloc[0])
         record({"rmse": metric(value, "error", unit="sd"), "edges": metric(graph.size(), "edges", unit="edges")},
                seeds={"data": seed + 1})
     """
-    cells = [textwrap.dedent(train).strip(), figure, textwrap.dedent(last).strip()]
+    cells = [textwrap.dedent(train).strip(), wide, figure, textwrap.dedent(last).strip()]
     notebook = write_notebook(tmp_path / "lesson.ipynb", *cells, parameters="seed = 3")
     forked = run_notebook(notebook, tmp_path / "forked", warm=warm)
     fresh = run_notebook(notebook, tmp_path / "fresh")

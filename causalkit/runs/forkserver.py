@@ -65,6 +65,8 @@ def kernel(*arguments: str) -> None:
     np.random.seed()  # from the operating system, as at a start
     if "torch" in sys.modules:
         sys.modules["torch"].seed()
+    if "pandas" in sys.modules:  # which looks at its import whether it is in a terminal
+        sys.modules["pandas"].set_option("display.max_columns", 20)
     os.environ.pop("MPLBACKEND", None)  # for the kernel to set
     sys.argv = ["ipykernel_launcher", *arguments]
     IPKernelApp.launch_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])

@@ -10,6 +10,7 @@ from causalkit.runs.execute import Progress, new_directory, run_notebook
 from causalkit.runs.parameters import Given, check_parameters, find_notebook
 from causalkit.runs.results import OutputError
 from causalkit.runs.run import Run
+from causalkit.runs.warm import Warm
 
 __all__ = ["STUDIES", "plan_study", "run_study"]
 
@@ -56,6 +57,7 @@ def run_study(
     *,
     timeout: float | None = None,
     threads: int = 1,
+    warm: Warm | None = None,
     progress: Progress | None = None,
 ) -> list[Run]:
     """Run a study's notebooks in order, up to the first that fails.
@@ -66,6 +68,7 @@ def run_study(
         parameters: Further ones for all notebooks: values by name, or texts "name=value".
         timeout: Seconds for each notebook; None for no limit.
         threads: Cap on the threads of numerical libraries.
+        warm: The process to fork kernels from (see `warm_parent`); None for fresh kernels.
         progress: Called with (notebook, code cells done, code cells in all).
 
     Returns:
@@ -85,11 +88,8 @@ def run_study(
     try:
         for notebook, given in plan.items():
             directory = output / Path(notebook).stem
-            runs.append(
-                run_notebook(
-                    notebook, directory, given, timeout=timeout, threads=threads, study=name, progress=progress
-                )
-            )
+            options: dict[str, Any] = {"timeout": timeout, "threads": threads, "warm": warm, "progress": progress}
+            runs.append(run_notebook(notebook, directory, given, study=name, **options))
             if not runs[-1].ok:
                 break
     finally:
