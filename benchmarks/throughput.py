@@ -1,4 +1,4 @@
-"""How many small runs a minute: plain papermill in a shell loop, fresh kernels, forked kernels, one or two workers, Dask.
+"""How many small runs a minute: plain papermill in a shell loop, a sweep with one and two workers, a sweep on Dask.
 
 `python benchmarks/throughput.py [RUNS] [PLAIN]`: RUNS runs of a sweep (200), PLAIN runs of the shell loop (20), which
 is given the same two cores (xargs -P 2) as well as one.
@@ -16,7 +16,7 @@ import nbformat.v4 as v4
 
 EMPTY = "from causalkit.runs import metric, record\nrecord({'seed': metric(seed, 'the seed', unit='1')})"
 # What every experiment imports, one way or another.
-USUAL = "import torch, pgmpy.causal_discovery, sklearn.linear_model, scipy.stats, matplotlib.pyplot\nimport causalkit as ck"
+USUAL = "import torch, pgmpy.causal_discovery, sklearn.linear_model, scipy.stats, matplotlib.pyplot, causalkit"
 SUITE = """
 title = "Throughput"
 [[experiment]]
@@ -87,7 +87,8 @@ def main() -> None:
                 subprocess.run(["rm", "-rf", *map(str, folder.glob("out-*"))], check=True)
             rows.append((label, "causalkit bench, Dask with 2 workers", runs, with_dask(folder, runs)))
             subprocess.run(["rm", "-rf", *map(str, folder.glob("out-*"))], check=True)
-    print("| notebook | how | runs | seconds | seconds a run | times the shell loop's rate |\n|---|---|---|---|---|---|")
+    print("| notebook | how | runs | seconds | seconds a run | times the shell loop's rate |")
+    print("|---|---|---|---|---|---|")
     for label, how, count, taken in rows:
         loop = next(t / c for what, _, c, t in rows if what == label)
         print(f"| {label} | {how} | {count} | {taken:.1f} | {taken / count:.2f} | {loop * count / taken:.1f} |")

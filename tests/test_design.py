@@ -53,7 +53,7 @@ def test_imports_run_one_way(name):
 
 
 def test_every_module_has_its_place():
-    modules = {p.stem for p in PACKAGE.glob("*.py") if p.stem not in ("__init__", "cli") and p.stem[:4] != "cli_"}
+    modules = {p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__"}
     assert modules == set(MAY_IMPORT)
     assert "utils" not in modules
 
@@ -79,7 +79,7 @@ def test_every_public_name_has_a_docstring_and_modules_list_theirs():
         assert ast.get_docstring(tree), path
         names = ["__all__"] * (path.parent == PACKAGE and path.name == "__init__.py")
         names += [n.targets[0].id for n in tree.body if isinstance(n, ast.Assign) and hasattr(n.targets[0], "id")]
-        assert "__all__" in names or path.name in ("worker.py", "cli.py", "__main__.py"), path
+        assert "__all__" in names or path.name in ("worker.py", "__main__.py"), path
 
 
 def _names(requirements):

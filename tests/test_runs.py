@@ -29,7 +29,7 @@ from causalkit.runs import (
     write_report,
 )
 from causalkit.runs import execute as execution
-from causalkit.runs.parameters import check_parameters, read_notebook
+from causalkit.runs.parameters import check_parameters, find_notebook, read_notebook
 from causalkit.runs.results import RESULT_VARIABLE
 from causalkit.runs.verdict import Evidence, judge
 
@@ -433,3 +433,12 @@ def test_a_notebook_full_of_widgets_ends(tmp_path):
     write_notebook(tmp_path / "many.ipynb", *many, RECORD)
     run = run_notebook(tmp_path / "many.ipynb", tmp_path / "run", timeout=240)
     assert run.ok, run.why
+
+
+def test_shipped_notebooks_are_found_by_name_in_their_folders_too():
+    assert find_notebook("02_discovery").name == "02_discovery.ipynb"
+    assert find_notebook("experiments/shift").parent.name == "experiments"
+    with pytest.raises(ValueError, match="did you mean 'experiments/shift'"):
+        find_notebook("experiments/shfit")
+    with pytest.raises(ValueError, match="there is no notebook"):
+        find_notebook("experiments/shift_not_there.ipynb")

@@ -66,7 +66,7 @@ def code_sha256() -> str:
     package = Path(__file__).resolve().parents[1]
     files = [p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     inner = {p.relative_to(package).as_posix(): p for p in files}
-    kept = {name: p for name, p in inner.items() if not name.startswith(("bench/", "cli", "."))}
+    kept = {name: p for name, p in inner.items() if not name.startswith(("bench/", "cli/", "."))}
     digest = hashlib.sha256()
     for name in sorted(kept):
         digest.update(name.encode() + b"\0" + hashlib.sha256(kept[name].read_bytes()).digest())

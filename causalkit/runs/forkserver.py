@@ -108,7 +108,7 @@ def _preload() -> None:
 
     if "torch" in sys.modules:
         for module in pkgutil.iter_modules(causalkit.__path__):
-            if not module.ispkg and module.name != "cli" and not module.name.startswith("cli_"):
+            if not module.ispkg:
                 importlib.import_module(f"causalkit.{module.name}")
     import causalkit.runs.results
     import causalkit.runs.worker

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from causalkit.cli_console import err, out, plain_errors, table_of
-from causalkit.cli_live import clock, watched
+from causalkit.cli.console import err, out, plain_errors, table_of
+from causalkit.cli.live import clock, watched
 
 if TYPE_CHECKING:
     from causalkit.bench.plan import Plan

@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from causalkit.cli_console import err
+from causalkit.cli.console import err
 
 if TYPE_CHECKING:
     from causalkit.bench.sweep import Status

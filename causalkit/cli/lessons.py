@@ -1,7 +1,4 @@
-"""The command line: `causalkit run`, `study`, `compare`, `report`, `doctor`; `bench` and `reproduce` are in cli_bench.
-
-Exit codes: 0 all is well, 1 a notebook failed or something is broken, 2 bad input, 130 interrupted.
-"""
+"""The commands for notebooks: `causalkit run`, `study`, `compare`, `report`, `doctor`."""
 
 from __future__ import annotations
 
@@ -17,18 +14,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from causalkit import cli_bench
-from causalkit.cli_console import err, out, plain_errors, table_of
+from causalkit.cli.bench import find_sweep, write_tables_and_report
+from causalkit.cli.console import err, out, plain_errors, table_of
 
 if TYPE_CHECKING:
     from causalkit.runs import Run
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Causal lessons, run headless."
-)
-app.add_typer(cli_bench.app)
+app = typer.Typer()
 
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter; repeatable.")
@@ -133,9 +127,9 @@ def report(
     from causalkit.runs import write_report
 
     with plain_errors():
-        swept = cli_bench.find_sweep(directory)
+        swept = find_sweep(directory)
         if swept is not None:
-            cli_bench.write_tables_and_report(swept)
+            write_tables_and_report(swept)
         else:
             out.print(str(write_report(directory)), soft_wrap=True)
 
@@ -233,7 +227,3 @@ def _interrupted(
                 rest.append(command_line(notebook, parameters, output=place, timeout=timeout, threads=threads))
     err.print("[bold]interrupted.[/] Finished:", *(done or ["nothing"]), sep="\n  ", soft_wrap=True)
     err.print("The rest can be run with:", *rest, f"causalkit report {root}", sep="\n  ", soft_wrap=True, markup=False)
-
-
-if __name__ == "__main__":
-    app()

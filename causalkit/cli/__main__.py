@@ -1,0 +1,5 @@
+"""`python -m causalkit.cli`."""
+
+from causalkit.cli import app
+
+app()
