@@ -18,7 +18,7 @@ from typing import Any
 
 from causalkit.bench.references import check_references
 from causalkit.errors import unknown
-from causalkit.runs.parameters import check_parameters, find_notebook, notebook_parameters
+from causalkit.runs.parameters import check_each, find_notebook, notebook_parameters
 
 __all__ = ["BUDGETS", "Experiment", "Suite", "list_suites", "load_suite"]
 
@@ -259,7 +259,7 @@ def _runs(notebook: Path, table: dict[str, Any], budget: str) -> tuple[dict[str,
     every = [dict(zip(setters["product"], v, strict=True)) for v in itertools.product(*setters["product"].values())]
     side = [dict(zip(setters["zip"], v, strict=True)) for v in zip(*setters["zip"].values(), strict=True)] or [{}]
     swept = itertools.product(every, side, table.get("cases") or [{}], _seeds(table["seeds"]))
-    runs = tuple(check_parameters(notebook, {**fixed, **a, **b, **c, "seed": seed}) for a, b, c, seed in swept)
+    runs = tuple(check_each(notebook, ({**fixed, **a, **b, **c, "seed": seed} for a, b, c, seed in swept)))
     texts = [json.dumps(run, sort_keys=True) for run in runs]
     if len(set(texts)) < len(texts):
         same = next(run for run, text in zip(runs, texts, strict=True) if texts.count(text) > 1)

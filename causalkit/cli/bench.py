@@ -214,7 +214,8 @@ def _show_end(status: Status) -> None:
 
 
 def _print_headline(directory: Path) -> None:
-    """Each experiment's means over seeds with their 95 % intervals, where the screen has room for them."""
+    """Each experiment's means over seeds, with their 95 % intervals where the screen has room; published figures."""
+    from causalkit.bench.published import check_published
     from causalkit.bench.results import axis_column, metric_column, read_results
     from causalkit.bench.statistics import summarise
 
@@ -223,27 +224,32 @@ def _print_headline(directory: Path) -> None:
         table, axes = results.frame(experiment["name"]), [axis_column(axis) for axis in experiment["axes"]]
         metrics = [name for name in experiment["metrics"] if metric_column(table, name) in table.columns]
         found = [summarise(table, axes, metric_column(table, name)) for name in metrics]
-        if not found or len(found[0]) > SHOWN:
-            out.print(f"{experiment['name']}: {len(found[0]) if found else 'no'} results, see the report")
-            continue
-        rows = [
-            [
-                *(levels if isinstance(levels, tuple) else [levels])[: len(axes)],
-                *(_mean(each.loc[levels]) for each in found),
-            ]
-            for levels in found[0].index
-        ]
-        out.print(
-            table_of(
-                f"{experiment['name']}: {experiment['question']} Mean over seeds [95 % interval]",
-                [*experiment["axes"], *metrics],
-                rows,
-            )
-        )
+        settings = list(found[0].index) if found else []
+        names = [(each if isinstance(each, tuple) else (each,))[: len(axes)] for each in settings]
+        for show, said in ((_interval, "Mean over seeds [95 % interval]"), (_mean, "Mean over seeds")):
+            rows = [[*name, *(show(f.loc[at]) for f in found)] for at, name in zip(settings, names, strict=True)]
+            shown = table_of(f"{experiment['question']} {said}", [*experiment["axes"], *metrics], rows)
+            if (
+                0 < len(rows) <= SHOWN
+                and out.measure(shown, options=out.options.update(width=1000)).maximum <= out.width
+            ):
+                out.print(shown)
+                break
+        else:
+            out.print(f"{experiment['name']}: {len(settings)} settings, see the report")
+    figures = check_published(results)
+    if len(figures):
+        counts = figures["verdict"].value_counts()
+        out.print(f"published figures: {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}")
+    for _, row in figures[figures["verdict"] == "no match"].iterrows():
+        text = f"no match: {row['label']}: published {row['published']:.4g}, ours {row['ours']:.4g}. {row['reason']}"
+        out.print(text, soft_wrap=True, markup=False)
 
 
 def _mean(row: Any) -> str:
-    if row["n"] == 0:
-        return "no result"
-    interval = f" [{row['low']:.4g}, {row['high']:.4g}]" if row["n"] > 1 else ""
-    return f"{row['mean']:.4g}{interval}" + (f", {row['lost']:.0f} lost" if row["lost"] else "")
+    lost = f", {row['lost']:.0f} lost" if row["lost"] else ""
+    return f"{row['mean']:.4g}{lost}" if row["n"] else "no result"
+
+
+def _interval(row: Any) -> str:
+    return _mean(row) + (f" [{row['low']:.4g}, {row['high']:.4g}]" if row["n"] > 1 else "")

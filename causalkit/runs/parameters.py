@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from causalkit.errors import unknown
 
-__all__ = ["check_parameters", "find_notebook", "notebook_parameters", "read_notebook"]
+__all__ = ["check_each", "check_parameters", "find_notebook", "notebook_parameters", "read_notebook"]
 
 Given = Mapping[str, object] | Sequence[str]
 KINDS = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
@@ -95,9 +95,15 @@ def check_parameters(notebook: str | Path, given: Given) -> dict[str, Any]:
     Raises:
         ValueError: An unknown name, a value of the wrong type, a text that cannot be read as that type.
     """
+    return next(check_each(notebook, [given]))
+
+
+def check_each(notebook: str | Path, every: Iterable[Given]) -> Iterator[dict[str, Any]]:
+    """As `check_parameters`, for many runs of one notebook, which is read once."""
     declared = _declared(find_notebook(notebook))
-    return {name: _read_text(name, value, declared[name]) if is_text else _check(name, value, declared[name])
-            for name, value, is_text in _pairs(given, declared)}  # fmt: skip
+    for given in every:
+        yield {name: _read_text(name, value, declared[name]) if is_text else _check(name, value, declared[name])
+               for name, value, is_text in _pairs(given, declared)}  # fmt: skip
 
 
 def _pairs(given: Given, declared: Mapping[str, Declared]) -> list[tuple[str, Any, bool]]:
