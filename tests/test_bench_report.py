@@ -257,6 +257,14 @@ def test_what_is_averaged_over_is_said():
     assert draw_plot(table, ["x", "a", "b"], {"x": "x", "y": "y"}, None).svg == picture.svg
 
 
+def test_a_plot_can_choose_its_panels_and_what_it_keeps():
+    table = frame(x=[1, 2], a=[0, 1], b=[0, 1]).assign(y=lambda t: t["x"] + 10.0 * t["b"] + 100.0 * t["a"] + t["seed"])
+    plot = {"x": "x", "y": "y", "facet": "b", "where": {"a": 1}}
+    picture = draw_plot(table, ["x", "a", "b"], plot, None)
+    assert picture.title == "y against x, a = 1, a panel for each b" and "averaged" not in picture.sentence
+    assert "b = 1: from x 1 to 2: y 112 to 112." in picture.sentence  # 111.5 and 112.5, of seeds 0 and 1
+
+
 def test_a_log_plot_of_what_has_no_logarithm_is_linear_and_says_so():
     table = frame(x=[0, 2]).assign(y=lambda t: t["x"] + 1.0)
     assert "The axes are linear" in draw_plot(table, ["x"], {"x": "x", "y": "y", "scale": "log"}, None).sentence

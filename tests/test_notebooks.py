@@ -75,10 +75,12 @@ def test_every_parameter_is_a_literal_and_is_read(path):
 
 @pytest.mark.parametrize("data", ["synthetic", "sachs"])
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
-def test_a_lesson_runs_and_gives_the_same_numbers_again(path, data, tmp_path):
-    """Same seed, same machine, same numbers: each lesson runs twice, and what it records is compared exactly."""
+def test_a_lesson_runs_and_gives_the_same_numbers_again(path, data, tmp_path, warm):
+    """Same seed, same machine, same numbers: once on a forked kernel, once on a fresh one, and compared exactly."""
     given = {"data": data, "budget": "tiny"}
-    runs = [run_notebook(path, tmp_path / name, given, timeout=300) for name in ("one", "two")]
+    runs = [
+        run_notebook(path, tmp_path / name, given, timeout=300, warm=w) for name, w in (("one", warm), ("two", None))
+    ]
     for run in runs:
         assert run.ok, run.why
     first, second = (
@@ -112,13 +114,14 @@ assert moves
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
-def test_every_control_redraws_for_every_option(path, tmp_path):
+def test_every_control_redraws_for_every_option(path, tmp_path, warm):
     notebook = nbformat.read(path, as_version=4)
     code = [i for i, c in enumerate(notebook.cells) if c.cell_type == "code"]
     notebook.cells.insert(code[-1], nbformat.v4.new_code_cell(AFTER))
     notebook.cells.insert(code[0] + 1, nbformat.v4.new_code_cell(BEFORE))
     nbformat.write(notebook, tmp_path / path.name)
-    run = run_notebook(tmp_path / path.name, tmp_path / "run", {} if path.parent != TOP else {"budget": "tiny"})
+    given = {} if path.parent != TOP else {"budget": "tiny"}
+    run = run_notebook(tmp_path / path.name, tmp_path / "run", given, warm=warm)
     assert run.ok, run.why
 
 

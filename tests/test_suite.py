@@ -246,6 +246,8 @@ WRONG = [
     ('x = "x", y = "y"', 'x = "xx", y = "y"', "unknown axis in plot: 'xx'"),
     ('x = "x", y = "y"', 'x = "x", y = "yy"', "unknown metric of a plot 'yy'; did you mean 'y'"),
     ('scale = "log"', 'scale = "logg"', "did you mean 'log'"),
+    ('scale = "log"', 'facet = "xx"', "unknown axis in plot: 'xx'"),
+    ('scale = "log"', "where = { x = 9 }", "plot names x = 9: no run has that"),
     ('scale = "log"', "scale = 1", "plot has scale = 1"),
     ('effects = ["x", "rate"]', 'effects = ["x", "rat"]', "unknown axis in effects: 'rat'; did you mean 'rate'"),
     ("where = { x = 2 }", "where = { x = 9 }", "figure 'f' names x = 9: no run has that"),

@@ -9,17 +9,11 @@ import pytest
 
 import causalkit as ck
 from causalkit.bench.suite import BUDGETS, list_suites, load_suite
-from causalkit.runs import run_notebook, warm_parent
+from causalkit.runs import run_notebook
 from tests.test_notebooks import EXPERIMENTS, TOP
 
 SUITES = sorted(list_suites())
 load = cache(load_suite)
-
-
-@pytest.fixture(scope="module")
-def warm():
-    with warm_parent() as parent:
-        yield parent
 
 
 @cache

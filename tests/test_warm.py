@@ -24,12 +24,6 @@ PARAMETERS = "seed = 0"
 
 
 @pytest.fixture(scope="module")
-def warm():
-    with warm_parent() as parent:
-        yield parent
-
-
-@pytest.fixture(scope="module")
 def light():
     """A warm process with few imports, for tests that end it."""
     with pytest.MonkeyPatch.context() as patch:

@@ -35,14 +35,15 @@ class Picture:
     sentence: str
 
 
-def draw_plot(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, str], better: str | None) -> Picture:
+def draw_plot(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, Any], better: str | None) -> Picture:
     """A metric against a swept parameter, a line for each level of another.
 
     Args:
         table: A row a planned run of one experiment, as `Results.frame` gives it.
-        axes: All swept parameters. The first that the plot does not name makes a panel a level (up to 6); runs that
-            differ in the rest are averaged seed by seed, and the sentence says so.
-        plot: The columns x and y, perhaps by, and scale: "linear", or "log" for both axes with fitted power laws.
+        axes: All swept parameters; runs that differ in those that the plot does not name are averaged seed by seed,
+            and the sentence says so.
+        plot: The columns x and y; perhaps by (a line a level), facet (a panel a level; else the first other parameter
+            with at most 6), where (levels to keep), and scale: "linear", or "log" for both axes with fitted power laws.
         better: "lower", "higher", or None.
 
     Example:
@@ -51,6 +52,9 @@ def draw_plot(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, str],
         >>> draw_plot(runs, ["n"], {"x": "n", "y": "seconds", "scale": "log"}, "lower").sentence
         'Mean and 95 % interval over 2 seeds; lower is better. From n 1 to 4: seconds 1 to 16, exponent 2 [2, 2].'
     """
+    where = plot.get("where", {})
+    for name, level in where.items():
+        table = table[table[name] == level]
     layout = lay_out(table, axes, plot)
     figure = _figure(len(layout.panels), 5.6 if len(layout.panels) == 1 else 7.4)
     for ax, (title, lines) in zip(figure.axes, layout.panels.items(), strict=False):
@@ -60,6 +64,7 @@ def draw_plot(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, str],
     if layout.by or layout.log:
         _legend(figure, layout)
     title = f"{layout.y} against {layout.x}" + (f", by {layout.by}" if layout.by else "")
+    title += "".join(f", {name} = {level_text(level)}" for name, level in where.items())
     return Picture(_svg(figure), title + (f", a panel for each {layout.facet}" if layout.facet else ""),
                    sentence(table, layout, better))  # fmt: skip
 

@@ -19,6 +19,7 @@ __all__ = ["COSTS", "check_references", "matches"]
 
 COSTS = ("total_seconds", "peak_memory_mib")  # every run has these, whatever its notebook records
 NUMBER = (int, float)
+PLOT = {"x": str, "y": str, "by": str, "facet": str, "where": dict, "scale": str}
 FIGURE = {"label": str, "where": dict, "metric": str, "value": NUMBER, "sd": NUMBER, "n": int, "tolerance": NUMBER,
           "reason": str}  # fmt: skip
 
@@ -39,7 +40,7 @@ def check_references(
     """
     _check_levels("baseline", experiment.baseline, experiment.axes, runs)
     for plot in experiment.plot:
-        _check_plot(plot, experiment)
+        _check_plot(plot, experiment, runs)
     _names("effects", experiment.effects, experiment.axes)
     present = {tuple(map(repr, (run[name] for name in experiment.effects))) for run in runs}
     levels = [dict.fromkeys(repr(run[name]) for run in runs) for name in experiment.effects]
@@ -57,9 +58,10 @@ def matches(run: Mapping[str, Any], levels: Mapping[str, Any]) -> bool:
                for name, level in levels.items())  # fmt: skip
 
 
-def _check_plot(plot: Mapping[str, Any], experiment: Experiment) -> None:
-    _keys("plot", plot, {"x": str, "y": str, "by": str, "scale": str}, ("x", "y"))
-    _names("plot", [plot["x"], *([plot["by"]] if "by" in plot else [])], experiment.axes)
+def _check_plot(plot: Mapping[str, Any], experiment: Experiment, runs: Sequence[Mapping[str, Any]]) -> None:
+    _keys("plot", plot, PLOT, ("x", "y"))
+    _names("plot", [plot[key] for key in ("x", "by", "facet") if key in plot], experiment.axes)
+    _check_levels("plot", plot.get("where", {}), experiment.axes, runs)
     if plot["y"] not in (*experiment.metrics, *COSTS):
         raise unknown("metric of a plot", plot["y"], [*experiment.metrics, *COSTS])
     if plot.get("scale", "linear") not in ("linear", "log"):

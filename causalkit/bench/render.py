@@ -26,7 +26,7 @@ figcaption { font-size: .9rem; max-width: 46rem; } summary { margin: .6em 0; }
 .good::before { content: "\\2713\\00a0"; } .bad::before { content: "\\2717\\00a0"; } .bad { font-weight: bold; }
 @media (max-width: 48rem) { td small { display: block; } }
 @media print { .wide { overflow: visible; } table { font-size: 8pt; } td, th { padding-right: .5em; }
-  table { break-inside: auto; } tr, figure { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  table.long { break-inside: auto; } tr, figure { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
   td small { display: block; } th, td { overflow-wrap: break-word; } .foot { margin-top: -.3em; }
   details::details-content { content-visibility: visible; block-size: auto; } summary { display: none; } }
 """
@@ -34,7 +34,7 @@ PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title><style>{{ style|safe }}</style></head><body>
 {% macro table(block) %}
-<div class="wide"><table{% if block.stacked %} class="stacked"{% endif %}><caption>{{ block.caption }}</caption>
+<div class="wide"><table class="{{ "stacked" if block.stacked }} {{ "long" if block.rows|length > 24 }}"><caption>{{ block.caption }}</caption>
 <thead><tr>{% for c in block.columns %}
 <th scope="col"{% if loop.index0 in block.numbers %} class="number"{% endif %}>{{ c }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in block.rows %}{% set r = loop.index0 %}

@@ -93,7 +93,10 @@ def _design(results: Results, experiment: dict[str, Any]) -> tuple[Design, list[
     table = table.reindex(columns=[*table.columns, *(name for name in metrics if name not in table.columns)])
     baseline = {axis_column(axis): level for axis, level in experiment["baseline"].items()}
     plots = [{**plot, "x": axis_column(plot["x"]), "y": metric_column(table, plot["y"])} for plot in experiment["plot"]]
-    plots = [{**plot, "by": axis_column(plot["by"])} if "by" in plot else plot for plot in plots]
+    plots = [{**plot, **{key: axis_column(plot[key]) for key in ("by", "facet") if key in plot}} for plot in plots]
+    plots = [
+        {**plot, "where": {axis_column(axis): level for axis, level in plot.get("where", {}).items()}} for plot in plots
+    ]
     compared = list(baseline) or list(dict.fromkeys(plot["by"] for plot in plots if "by" in plot))
     return Design(table, [axis_column(axis) for axis in experiment["axes"]], metrics, baseline, compared), plots
 

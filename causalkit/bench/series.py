@@ -81,11 +81,12 @@ def level_text(level: Any) -> str:
     return f"{level:g}" if isinstance(level, float) else str(level)
 
 
-def lay_out(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, str]) -> Layout:
+def lay_out(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, Any]) -> Layout:
     """Sort a table into panels and lines; see `causalkit.bench.figures.draw_plot` for the arguments."""
     x, y, by = plot["x"], plot["y"], plot.get("by")
     rest = [axis for axis in axes if axis not in (x, by) and table[axis].nunique(dropna=False) > 1]
-    facet = next((axis for axis in rest if table[axis].nunique(dropna=False) <= MOST_PANELS), None)
+    few = (axis for axis in rest if table[axis].nunique(dropna=False) <= MOST_PANELS)
+    facet = plot["facet"] if plot.get("facet") in rest else next(few, None)
     numeric = pd.api.types.is_numeric_dtype(table[x]) and not pd.api.types.is_bool_dtype(table[x])
     wanted = plot.get("scale") == "log"
     log = wanted and numeric and bool((table[x] > 0).all()) and bool((table[y].dropna() > 0).all())
