@@ -34,7 +34,8 @@ PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title><style>{{ style|safe }}</style></head><body>
 {% macro table(block) %}
-<div class="wide"><table class="{{ "stacked" if block.stacked }} {{ "long" if block.rows|length > 24 }}"><caption>{{ block.caption }}</caption>
+<div class="wide"><table class="{{ "stacked" if block.stacked }} {{ "long" if block.rows|length > 24 }}">
+<caption>{{ block.caption }}</caption>
 <thead><tr>{% for c in block.columns %}
 <th scope="col"{% if loop.index0 in block.numbers %} class="number"{% endif %}>{{ c }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in block.rows %}{% set r = loop.index0 %}
