@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 # module -> the names that stand at the top; the modules themselves stand there too
 _TOP = {
+    "bench": [],
     "course": [],
     "datasets": ["load_sachs", "teaching_scm"],
     "discovery": ["METHODS", "bootstrap", "discover"],

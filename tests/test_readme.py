@@ -43,3 +43,21 @@ def test_both_commands_stand_at_the_top():
 def test_help_of_the_command_line():
     done = subprocess.run([sys.executable, "-m", "causalkit.cli", "--help"], capture_output=True, text=True)
     assert all(verb in done.stdout for verb in ("run", "study", "compare", "report", "doctor"))
+
+
+def test_the_suite_that_the_benchmarks_explain_is_one(tmp_path):
+    from causalkit.bench import load_suite
+
+    example = re.search(r"```toml\n(.*?)```", (TOP / "benchmarks" / "README.md").read_text(), re.DOTALL).group(1)
+    place = tmp_path / "benchmarks" / "suites" / "mine.toml"
+    place.parent.mkdir(parents=True)
+    (tmp_path / "benchmarks" / "published").symlink_to(TOP / "benchmarks" / "published")
+    place.write_text(example)
+    first, *included = load_suite(place).experiments
+    assert len(first.runs) == 2 * 2 * 2 * 2 * 5 and {"two_bit", "sortability_er"} <= {e.name for e in included}
+
+
+def test_the_options_of_bench_exist():
+    done = subprocess.run([sys.executable, "-m", "causalkit.cli", "bench", "--help"], capture_output=True, text=True)
+    for option in set(re.findall(r"--[a-z-]+", "".join(re.findall(r"causalkit bench .*", TEXT)))):
+        assert option in done.stdout, option

@@ -11,6 +11,7 @@ _HOME = {
     "load_suite": "suite",
     "plan_suite": "plan",
     "read_results": "results",
+    "read_tables": "results",
     "reproduce_run": "reproduce",
     "reproduce_suite": "reproduce",
     "results_table": "results",

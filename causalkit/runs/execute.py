@@ -34,7 +34,7 @@ __all__ = ["Progress", "new_directory", "run_notebook"]
 Progress = Callable[[str, int, int], None]
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
 POLL = 0.02  # seconds between looks at the worker
-SAMPLE = 0.1  # seconds between looks at its memory
+SAMPLE = (0.1, 0.5)  # seconds between looks at its memory, at first and later: each reads the list of all processes
 MIB, GIB = 2.0**20, 2.0**30
 
 
@@ -73,8 +73,8 @@ def run_notebook(
             notebook's working directory, if the notebook wrote any.
         parameters: Values by name, or texts "name=value".
         timeout: Seconds for the whole run, kernel start included; None for no limit.
-        memory: GiB that the kernel, and what it starts, may hold together (looked at ten times a second); None for
-            no limit.
+        memory: GiB that the kernel, and what it starts, may hold together, looked at twice a second or more often;
+            None for no limit.
         threads: Cap on the threads of numerical libraries; results may depend on it in the last digits.
         study: The study it belongs to, for the record.
         warm: The process to fork the kernel from (see `warm_parent`); None for a fresh kernel.
@@ -233,7 +233,7 @@ def _wait(
         if limits.timeout is not None and now - began > limits.timeout:
             limits.broken = ("timeout", limits.timeout)
             return
-        if now - limits.sampled > SAMPLE:
+        if now - limits.sampled > min(SAMPLE[1], max(SAMPLE[0], (now - began) / 10)):
             limits.sampled = now
             limits.peak = max(limits.peak, _held(happened))
             if limits.memory is not None and limits.peak > limits.memory * GIB:
