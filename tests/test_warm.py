@@ -228,6 +228,17 @@ def test_a_warm_process_with_a_thread_does_not_fork(tmp_path, monkeypatch):
     assert run.ok and run.record["warm"] is False
 
 
+def test_a_long_path_of_temporary_files_is_no_hindrance(tmp_path, monkeypatch):
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    monkeypatch.setenv("CAUSALKIT_PRELOAD", "numpy,ipykernel.kernelapp,papermill")
+    notebook = write_notebook(tmp_path / "lesson.ipynb", RECORD)
+    with warm_parent() as parent:
+        run = run_notebook(notebook, tmp_path / "run", warm=parent)
+    assert run.ok and run.record["warm"] is True
+
+
 def test_where_forking_is_not_safe_there_is_no_warm_process(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with warm_parent() as parent:

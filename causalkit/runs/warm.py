@@ -124,7 +124,8 @@ class Warm:
 
     def __init__(self, threads: int = 1):
         self.threads = threads
-        self._folder = tempfile.TemporaryDirectory(prefix="causalkit-warm-")
+        long = len(tempfile.gettempdir()) > 70  # a socket's path has room for about 100 characters
+        self._folder = tempfile.TemporaryDirectory(prefix="causalkit-warm-", dir="/tmp" if long else None)
         self.address = str(Path(self._folder.name, "socket"))
         command = [sys.executable, "-m", "causalkit.runs.forkserver", self.address]
         environment = {k: v for k, v in thread_caps(threads).items() if k != "MPLBACKEND"}
