@@ -320,6 +320,28 @@ def test_a_real_run_comes_out_again_and_one_that_reads_the_clock_does_not(tmp_pa
     assert load_run(tmp_path / "steady").record["started"] == before
 
 
+def test_the_exit_code_tells(tmp_path):
+    from typer.testing import CliRunner
+
+    from causalkit.cli import app
+
+    def invoke(place):
+        return CliRunner().invoke(app, ["reproduce", str(place)])
+
+    run = run_notebook(write_notebook(tmp_path / "tiny.ipynb"), tmp_path / "run", {"x": 3})
+    done = invoke(run.directory)
+    assert done.exit_code == 0 and "1 of 1 run came out again" in done.output
+    record = copy.deepcopy(run.record)
+    record["metrics"]["rmse"]["value"], record["versions"]["torch"] = 2.5, "1.0"
+    (run.directory / "record.json").write_text(json.dumps(record))
+    done = invoke(run.directory)
+    assert done.exit_code == 1
+    assert "moved: rmse of tiny: 2.5 -> 3 (+0.5, +20 %; allowed 0.025)" in done.output
+    assert "version of torch: 1.0 ->" in done.output
+    done = invoke(tmp_path / "nothing")
+    assert done.exit_code == 2 and "not a run directory" in done.output
+
+
 def test_a_real_sweep_comes_out_again(tmp_path, monkeypatch):
     from causalkit.bench import load_suite, run_suite
 

@@ -72,13 +72,20 @@ class Reproduction:
         return "\n".join([*lines, *self.notes])
 
 
-def reproduce_run(directory: str | Path, *, warm: Warm | None = None, timeout: float | None = None) -> Reproduction:
+def reproduce_run(
+    directory: str | Path,
+    *,
+    warm: Warm | None = None,
+    timeout: float | None = None,
+    stop: threading.Event | None = None,
+) -> Reproduction:
     """Run a run's notebook again, with its parameters and thread cap, in a temporary directory; compare all metrics.
 
     Args:
         directory: A run that `causalkit run` or a sweep wrote; in a sweep, its suite's tolerances and limits hold.
         warm: A warm parent to fork the kernel from; None for a fresh kernel.
         timeout: Seconds for the run; None for the suite's, or none.
+        stop: An event that ends it when it is set, as Ctrl-C does.
 
     Raises:
         ValueError: No run there; its executed notebook is not what the record says, so it cannot be run again.
@@ -94,7 +101,7 @@ def reproduce_run(directory: str | Path, *, warm: Warm | None = None, timeout: f
         experiment = entries.get(run.record.get("experiment"), {})
     job = _job(run, experiment, timeout)
     with tempfile.TemporaryDirectory(prefix="causalkit-") as folder:
-        now = run_job(job, Path(folder), warm, threading.Event())
+        now = run_job(job, Path(folder), warm, stop or threading.Event())
     return _reproduction([(run.notebook, experiment, run, now)], _changed_since([(run, experiment)]))
 
 

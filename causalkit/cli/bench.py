@@ -85,15 +85,14 @@ def reproduce(
     with plain_errors():
         swept = find_sweep(target)
         try:
-            with err.status("running again") as shown:
+            with err.status("running again") as shown, stoppable(stop):
                 if swept is None:
-                    result = reproduce_run(target, timeout=timeout)
+                    result = reproduce_run(target, timeout=timeout, stop=stop)
                 else:
-                    with stoppable(stop):
-                        result = reproduce_suite(
-                            swept, workers=workers or _cpus(), sample=sample, timeout=timeout, stop=stop,
-                            progress=lambda done, total: shown.update(f"running again: {done} of {total} done"),
-                        )  # fmt: skip
+                    result = reproduce_suite(
+                        swept, workers=workers or _cpus(), sample=sample, timeout=timeout, stop=stop,
+                        progress=lambda done, total: shown.update(f"running again: {done} of {total} done"),
+                    )  # fmt: skip
         except KeyboardInterrupt:
             err.print("[bold]interrupted:[/] nothing was kept")
             raise typer.Exit(130) from None
