@@ -22,7 +22,7 @@ _TOP = {
     "estimation": ["fit_scm"],
     "graphs": [],
     "mechanisms": ["MECHANISMS", "NotInvertible", "additive", "linear", "mlp"],
-    "metrics": ["compare"],
+    "metrics": ["compare", "sortability", "standardise"],
     "model": [],
     "objectives": ["OBJECTIVES"],
     "plotting": [],

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "training": {"errors", "seeds", "encoder", "model", "objectives", "environments"},
     "estimation": {"errors", "seeds", "graphs", "mechanisms", "scm"},
 }
+ON_TOP = {"widgets", "runs", "bench", "course", "cli"}
 
 
 def imported(path: Path) -> set[str]:
@@ -49,11 +50,14 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(MAY_IMPORT))
 def test_imports_run_one_way(name):
-    assert imported(PACKAGE / f"{name}.py") <= MAY_IMPORT[name]
+    folder = PACKAGE / name  # a module that outgrew its page is a folder, whose files may import each other
+    files = sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{name}.py"]
+    assert files and set().union(*map(imported, files)) - {name} <= MAY_IMPORT[name]
 
 
 def test_every_module_has_its_place():
     modules = {p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__"}
+    modules |= {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - ON_TOP
     assert modules == set(MAY_IMPORT)
     assert "utils" not in modules
 
