@@ -22,7 +22,7 @@ from torch import Tensor
 
 from causalkit.errors import check_frame, unknown
 from causalkit.graphs import GRAPHS, check_dag
-from causalkit.mechanisms import MECHANISMS, Additive, Constant, Mechanism, NotInvertible
+from causalkit.mechanisms import MECHANISMS, Additive, Constant, Equation, Mechanism, NotInvertible
 from causalkit.seeds import Seed, integer
 
 __all__ = ["SCM", "random_scm"]
@@ -82,6 +82,8 @@ class SCM:
         mechanism = self.mechanisms[name]
         if isinstance(mechanism, Constant):
             return f"{name} := {mechanism.value.item():g}" if mechanism.value.ndim == 0 else f"{name} := given values"
+        if not isinstance(mechanism, Additive):
+            return f"{name} := f({', '.join([*mechanism.parents, 'u'])})"
         return f"{name} := f({', '.join(mechanism.parents)}) + u" if mechanism.parents else f"{name} := u"
 
     @property
@@ -237,13 +239,21 @@ class SCM:
     def log_prob(self, frame: pd.DataFrame) -> np.ndarray:
         """log p(x) [n] in nats, the sum over variables of log p(x_j | x_pa); hidden columns are needed too.
 
+        Raises:
+            NotInvertible: A mechanism of the user's own without an inverse, named: its density is not known.
+
         Example:
             >>> import causalkit as ck
             >>> ck.SCM({"x": ck.linear()}).log_prob(pd.DataFrame({"x": [0.0]})).round(4).tolist()
             [-0.9189]
         """
         x = self._columns(frame, "data")
-        terms = [m.log_prob(self._stack(x, m.parents, len(frame)), x[v]) for v, m in self.mechanisms.items()]
+        terms = []
+        for name, mechanism in self.mechanisms.items():
+            try:
+                terms.append(mechanism.log_prob(self._stack(x, mechanism.parents, len(frame)), x[name]))
+            except NotInvertible as error:
+                raise NotInvertible(f"the density of {name!r} is not known: {error}") from error
         return torch.stack(terms).sum(0).numpy()
 
     def _columns(self, frame: pd.DataFrame, what: str) -> dict[str, Tensor]:
@@ -318,7 +328,7 @@ def _standardised(scm: SCM, seed: int) -> SCM:
         mechanism = scm.mechanisms[name]
         u = torch.from_numpy(noise[name].to_numpy(copy=True))
         raw = mechanism.push(scm._stack(values, mechanism.parents, len(u)), u)
-        if isinstance(mechanism, Additive):
+        if isinstance(mechanism, Equation):
             mechanism = replace(mechanism, centre=float(raw.mean()), spread=float(raw.std(correction=0)))
         mechanisms[name] = mechanism
         values[name] = mechanism.push(scm._stack(values, mechanism.parents, len(u)), u)

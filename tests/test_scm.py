@@ -1,5 +1,7 @@
 """SCMs and mechanisms: worked examples from books, hidden variables, internal standardisation, bad input."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +26,13 @@ def test_joe_of_the_primer():
     assert scm.do({"h": 2.0}).sample(100_000, seed=0)["y"].mean() == pytest.approx(0.8, abs=0.02)
 
 
+def two_humps(mean, sd):
+    parts = [stats.norm(mean + m * sd, 0.19**0.5 * sd) for m in (-0.9, 0.9)]
+    return SimpleNamespace(
+        cdf=lambda u: sum(p.cdf(u) for p in parts) / 2, logpdf=lambda u: np.log(sum(p.pdf(u) for p in parts) / 2)
+    )
+
+
 @pytest.mark.parametrize("family", NOISES)
 def test_noise_has_its_family_scale_and_density(family):
     noise = Noise(family, scale=2.0, location=1.0)
@@ -33,6 +42,10 @@ def test_noise_has_its_family_scale_and_density(family):
         "gaussian": stats.norm(1, 2),
         "laplace": stats.laplace(1, 2**0.5),
         "uniform": stats.uniform(1 - 12**0.5, 2 * 12**0.5),
+        "exponential": stats.expon(-1, 2),
+        "student_t": stats.t(5, 1, 2 * 0.6**0.5),
+        "gumbel": stats.gumbel_r(1 - np.euler_gamma * 2 * 6**0.5 / np.pi, 2 * 6**0.5 / np.pi),
+        "mixture": two_humps(1, 2),
     }[family]
     assert stats.kstest(u.numpy(), theirs.cdf).pvalue > 1e-3
     grid = torch.linspace(-2.3, 4.3, 50, dtype=torch.float64)
