@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -214,6 +215,29 @@ def test_without_the_warm_process_a_fresh_kernel_does(tmp_path, monkeypatch):
         parent._process.wait()
         run = run_notebook(notebook, tmp_path / "run", warm=parent)
     assert run.ok and run.record["warm"] is False
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\0\0", (50).to_bytes(8, "big") + b'{"job"', (2).to_bytes(8, "big") + b"no"])
+def test_a_request_that_breaks_off_costs_nobody_else_anything(light, tmp_path, sent):
+    """Its sender may be killed at any moment."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(light.address)
+        connection.sendall(sent)
+    run = run_notebook(write_notebook(tmp_path / "lesson.ipynb", RECORD), tmp_path / "run", warm=light)
+    assert run.ok and run.record["warm"] is True
+
+
+def test_a_child_that_nobody_waits_for_is_ended(light, tmp_path):
+    request = json.dumps(
+        {"job": "kernel", "arguments": ["-f", str(tmp_path / "none.json")], "cwd": str(tmp_path), "env": {}}
+    )
+    with socket.socket(socket.AF_UNIX) as connection, open(os.devnull, "r+b") as nothing:
+        connection.connect(light.address)
+        socket.send_fds(connection, [len(request).to_bytes(8, "big")], [nothing.fileno()] * 3)
+        connection.sendall(request.encode())
+    run = run_notebook(write_notebook(tmp_path / "lesson.ipynb", RECORD), tmp_path / "run", warm=light)
+    assert run.ok and run.record["warm"] is True
+    assert not psutil.wait_procs(psutil.Process(light._process.pid).children(), timeout=10)[1]
 
 
 def test_a_warm_process_with_a_thread_does_not_fork(tmp_path, monkeypatch):

@@ -139,7 +139,11 @@ def _serve(address: str) -> Callable[[], None] | None:
                 return None
             if key.fileobj is listener:
                 connection, _ = listener.accept()
-                request, files = _receive(connection)
+                try:
+                    request, files = _receive(connection)
+                except (OSError, ValueError):  # whoever asked was killed in mid-sentence
+                    connection.close()
+                    continue
                 pid = _fork(connection)
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
@@ -161,31 +165,37 @@ def _serve(address: str) -> Callable[[], None] | None:
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """A request and its three files; OSError or ValueError if it breaks off."""
     header, files, _, _ = socket.recv_fds(connection, 8, 3)
-    size, text = int.from_bytes(header, "big"), b""
-    while len(text) < size:
-        part = connection.recv(size - len(text))
-        if not part:
-            raise ConnectionError("the request broke off")
-        text += part
-    return json.loads(text), files
+    try:
+        size, text = int.from_bytes(header, "big"), b""
+        while len(text) < size:
+            part = connection.recv(size - len(text))
+            if not part:
+                raise ConnectionError("the request broke off")
+            text += part
+        return json.loads(text), files
+    except (OSError, ValueError):
+        for file in files:
+            os.close(file)
+        raise
 
 
 def _fork(connection: socket.socket) -> int | None:
     """0 in the child, its id in the parent, None if there is no room for another process."""
     threads = Path("/proc/self/task")
-    if threads.is_dir() and len(list(threads.iterdir())) > 1:
-        connection.sendall(b"! a thread runs in the warm process: a fork of it would not be clean\n")
-        connection.close()
-        return None
     try:
+        if threads.is_dir() and len(list(threads.iterdir())) > 1:
+            raise OSError(0, "a thread runs in the warm process: a fork of it would not be clean")
         pid = os.fork()
     except OSError as error:
-        connection.sendall(f"! {error.strerror}\n".encode())
+        with contextlib.suppress(OSError):
+            connection.sendall(f"! {error.strerror}\n".encode())
         connection.close()
         return None
     if pid:
-        connection.sendall(f"{pid}\n".encode())
+        with contextlib.suppress(OSError):  # whoever asked is gone: its end of the connection will say so
+            connection.sendall(f"{pid}\n".encode())
     return pid
 
 
