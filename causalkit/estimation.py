@@ -31,7 +31,8 @@ def fit_scm(
 
     Each f_j is a regression of x_j on its parents; u_j has the family under which the residuals are likelier
     (Gaussian or Laplace), their standard deviation, and mean 0. Assumes that the graph is right and that no hidden
-    variable drives two of the observed ones (Pearl 2009, section 1.4; additive noise: Hoyer et al. 2009).
+    variable drives two of the observed ones (Pearl 2009, section 1.4; additive noise: Hoyer et al. 2009). Discrete
+    variables have no additive noise: columns of integers, as samples of discrete SCMs have them, are refused.
 
     Args:
         graph: A DAG over columns of the frame; further columns are ignored.
@@ -42,8 +43,8 @@ def fit_scm(
 
     Raises:
         ValueError: The graph is a CPDAG or PAG that leaves edges undirected (named), has a cycle, hidden nodes, or
-            nodes that are no columns; an unknown mechanism or noise; a frame with text, NaN or too few rows; a
-            variable that is constant, or is an exact function of its parents.
+            nodes that are no columns; an unknown mechanism or noise; a frame with text, NaN, integer
+            codes or too few rows; a variable that is constant, or is an exact function of its parents.
 
     Example:
         >>> import causalkit as ck
@@ -56,6 +57,12 @@ def fit_scm(
     if mechanism not in REGRESSIONS:
         raise unknown("mechanism to fit", mechanism, REGRESSIONS)
     frame = check_frame(frame, graph.nodes, min_rows=max(10, 3 + max(d for _, d in graph.in_degree)))
+    codes = [str(v) for v in frame.columns if not pd.api.types.is_float_dtype(frame[v])]
+    if codes:
+        raise ValueError(
+            f"column {codes[0]!r} holds integers, which fit_scm reads as the codes of a discrete variable, and it fits "
+            f"real ones: leave it out of the graph, or call it a real number, frame.astype({{{codes[0]!r}: float}})"
+        )
     base = integer(seed, "fit_scm")
     mechanisms = {}
     for name in graph.nodes:

@@ -28,6 +28,7 @@ class Selected:
     Args:
         scm: What makes the rows.
         weight: Frame (hidden columns included) -> w(x) [n], each within [0, 1].
+        on: The variables that `weight` reads, where they are known: Z then needs draws of these alone.
 
     Example:
         >>> import causalkit as ck
@@ -39,6 +40,7 @@ class Selected:
 
     scm: SCM
     weight: Callable[[pd.DataFrame], np.ndarray]
+    on: tuple[str, ...] | None = None
 
     @property
     def graph(self) -> nx.DiGraph:
@@ -52,8 +54,20 @@ class Selected:
 
     @cached_property
     def mass(self) -> float:
-        """Z = E[w(x)], the share of rows that is kept, from 100,000 draws of a fixed stream."""
-        return float(np.mean(self._weigh(self.scm.sample(100_000, seed=0, hidden=True))))
+        """Z = E[w(x)], the share of rows that is kept, from draws of a fixed stream.
+
+        100,000 at a time, until its relative standard error is 2e-4, or 2,000,000 are drawn.
+        """
+        source = self.scm if self.on is None else self.scm.marginal(self.on)
+        n, total, squares = 0, 0.0, 0.0
+        for batch in range(20):
+            w = self.weigh(source.sample(100_000, seed=integer(0, "mass", batch), hidden=True))
+            n, total, squares = n + len(w), total + float(w.sum()), squares + float((w**2).sum())
+            if squares * n - total**2 <= n * (2e-4 * total) ** 2:
+                break
+        if not total:
+            raise ValueError(f"the selection kept none of {n:,} rows: weaken it")
+        return total / n
 
     def sample(self, n: int, *, seed: Seed, hidden: bool = False) -> pd.DataFrame:
         """n independent rows by rejection: exact draws of p'(x).
@@ -64,28 +78,33 @@ class Selected:
         base, kept, rows = integer(seed, "selected"), 0, []
         if n < 1:
             raise ValueError(f"n = {n} rows: ask for at least 1")
-        if self.mass < 1e-5:
-            raise ValueError(f"the selection keeps a share of {self.mass:.1e} of the rows: weaken it")
         for batch in range(10_000_000):
             frame = self.scm.sample(16_384, seed=integer(base, "rows", batch), hidden=True)
             coin = np.random.default_rng(integer(base, "coin", batch)).random(len(frame))
-            rows.append(frame[coin < self._weigh(frame)])
+            rows.append(frame[coin < self.weigh(frame)])
             kept += len(rows[-1])
             if kept >= n:
                 break
+            if batch >= 8 and kept < 1e-5 * 16_384 * batch:
+                raise ValueError(f"the selection kept {kept} of {16_384 * (batch + 1):,} rows: weaken it")
         frame = pd.concat(rows, ignore_index=True).iloc[:n]
         return frame if hidden else frame[list(self.scm.observed)]
 
     def weights(self, frame: pd.DataFrame) -> np.ndarray:
         """The density ratio p'(x) / p(x) = w(x) / Z [n], the importance weights from the SCM to the selected rows."""
-        return self._weigh(frame) / self.mass
+        return self.weigh(frame) / self.mass
 
     def log_prob(self, frame: pd.DataFrame) -> np.ndarray:
-        """log p'(x) [n], nats: exact but for Z, whose relative error is about 1 / sqrt(100,000 Z)."""
+        """log p'(x) [n], nats: exact but for Z, see `mass`."""
         with np.errstate(divide="ignore"):
             return self.scm.log_prob(frame) + np.log(self.weights(frame))
 
-    def _weigh(self, frame: pd.DataFrame) -> np.ndarray:
+    def weigh(self, frame: pd.DataFrame) -> np.ndarray:
+        """w(x) [n], the chance of each row to be kept.
+
+        Raises:
+            ValueError: The weight is not one number within [0, 1] a row.
+        """
         weight = np.asarray(self.weight(frame), dtype=np.float64)
         if weight.shape != (len(frame),) or not ((weight >= 0) & (weight <= 1)).all():
             raise ValueError("a selection weight must give one number within [0, 1] a row: divide it by its maximum")

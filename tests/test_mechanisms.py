@@ -26,7 +26,8 @@ from causalkit.mechanisms import (
 from causalkit.mechanisms.noises import bisect
 
 seeds = st.integers(0, 2**31 - 1)
-families = st.sampled_from(sorted(MECHANISMS))
+EQUATIONS = [family for family in MECHANISMS if family not in ("logistic", "categorical")]  # see test_categorical.py
+families = st.sampled_from(sorted(EQUATIONS))
 EULER = np.euler_gamma * 6**0.5 / np.pi
 THEIRS = {
     "gaussian": stats.norm(),
@@ -121,7 +122,7 @@ def test_abduction_inverts_push_and_nothing_is_nan(family, noise, parents, tuned
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "laplace", "gumbel"])
-@pytest.mark.parametrize("family", [*MECHANISMS, "cubic", "asinh", "own"])
+@pytest.mark.parametrize("family", [*EQUATIONS, "cubic", "asinh", "own"])
 def test_log_prob_integrates_to_1_over_x(family, noise):
     if family == "own":
         mechanism = own(noise=noise)
@@ -139,14 +140,14 @@ def test_log_prob_integrates_to_1_over_x(family, noise):
         assert float(torch.trapezoid(density, x)) == pytest.approx(1, abs=2e-4)
 
 
-@pytest.mark.parametrize("family", MECHANISMS)
+@pytest.mark.parametrize("family", EQUATIONS)
 def test_random_scms_of_every_family_are_standardised(family):
     frame = ck.random_scm(5, degree=2.0, mechanism=family, seed=1).sample(20_000, seed=2)
     np.testing.assert_allclose(frame.mean(), 0, atol=0.05)
     np.testing.assert_allclose(frame.std(), 1, atol=0.1)
 
 
-@pytest.mark.parametrize("family", MECHANISMS)
+@pytest.mark.parametrize("family", EQUATIONS)
 def test_shifts_turn_every_family(family):
     """Strength 1, direction -1 cuts the edge that a concept or spurious shift turns; other noise and values stand."""
     chain = ck.graphs.parse("x -> y; y -> z")
@@ -163,7 +164,7 @@ def test_shifts_turn_every_family(family):
     np.testing.assert_allclose(moved["x"] - frame["x"], 1.0, rtol=0.05)
 
 
-@pytest.mark.parametrize("family", MECHANISMS)
+@pytest.mark.parametrize("family", EQUATIONS)
 def test_functions_depend_on_the_seed_and_on_every_parent(family):
     first, second = (MECHANISMS[family](["a", "b"], seed=seed) for seed in (0, 1))
     x, u = tensor([[0.4, -0.7]]), tensor([0.5])

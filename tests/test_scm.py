@@ -166,6 +166,13 @@ def test_bad_models_are_refused_at_the_door(make, message):
         (lambda scm, f: scm.do({"w": 0.0}), "unknown variable 'w'"),
         (lambda scm, f: scm.do({"x": float("inf")}), "finite number"),
         (lambda scm, f: scm.do("x"), "mapping from variable"),
+        (lambda scm, f: scm.do({"x": "high"}), r"do\(x = 'high'\): give a finite number"),
+        (
+            lambda scm, f: scm.log_prob(f.assign(w=0.0, v=1.0)),
+            r"no variables of this SCM: w, v\. Leave them out: frame\[",
+        ),
+        (lambda scm, f: scm.counterfactual(f.assign(w=0.0), {"x": 0.0}), "no variables of this SCM: w"),
+        (lambda scm, f: scm.push(f.assign(w=0.0)), "the noise has columns .* w"),
         (lambda scm, f: scm.abduct(f.drop(columns="y")), "unknown column 'y'"),
         (lambda scm, f: scm.abduct(f.assign(y=np.nan)), "'y' has 5 values that are NaN"),
         (lambda scm, f: scm.log_prob(f.assign(y=[np.inf, 0, 0, 0, 0])), r"'y' has 1 value .* row 0"),

@@ -96,6 +96,14 @@ def test_scale_gives_the_order_away_unless_it_is_taken_away():
     assert np.mean([r["r2_sortability"] for r in raw]) > 0.15 + np.mean([r["r2_sortability"] for r in internal])
 
 
+def test_internal_standardisation_helps_on_er_graphs_and_not_on_scale_free_ones():
+    runs = [metrics("iscm", repeats=1, seed=seed) for seed in range(3)]
+    mean = {name: np.mean([run[name] for run in runs]) for name in runs[0]}
+    assert abs(mean["r2_internal_er"] - 0.5) < 0.15 < mean["r2_standardised_er_4"] - 0.5
+    assert mean["r2_internal_hub_sources"] < 0.3 and mean["r2_internal_hub_sinks"] > 0.7
+    assert mean["left_standardised"] < 1e-3 < 0.2 < mean["left_internal"]
+
+
 @pytest.mark.parametrize(
     "assumption, damaged",
     [
@@ -148,6 +156,7 @@ def test_a_graph_helps_under_a_spurious_shift_and_not_under_a_concept_shift():
         ("cost", {"step": "train_ermm"}, "did you mean 'train_erm'"),
         ("two_bit", {"method": "irmv2"}, "did you mean 'irmv1'"),
         ("sortability", {"scale": "row"}, "did you mean 'raw'"),
+        ("iscm", {"budget": "fats"}, "did you mean 'fast'"),
     ],
 )
 def test_a_misspelt_setting_is_named(notebook, given, words):

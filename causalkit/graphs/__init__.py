@@ -22,8 +22,9 @@ from causalkit.graphs.basics import (
 )
 from causalkit.graphs.classes import cpdag, member
 from causalkit.graphs.families import GRAPHS, complete, erdos_renyi, layered, scale_free
+from causalkit.graphs.latent import confounded
 from causalkit.graphs.named import TEXTBOOK, textbook
-from causalkit.graphs.separation import d_separated, invariant_sets, project
+from causalkit.graphs.separation import d_separated, invariant_sets, project, separating_sets
 
 __all__ = [
     "GRAPHS",
@@ -32,6 +33,7 @@ __all__ = [
     "check_dag",
     "children_of",
     "complete",
+    "confounded",
     "cpdag",
     "d_separated",
     "dag",
@@ -45,6 +47,7 @@ __all__ = [
     "possible_parents",
     "project",
     "scale_free",
+    "separating_sets",
     "textbook",
     "undirected_edges",
 ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 import networkx as nx
 
 from causalkit.graphs.basics import check_dag, check_node
 
-__all__ = ["d_separated", "invariant_sets", "project"]
+__all__ = ["d_separated", "invariant_sets", "project", "separating_sets"]
 
 
 def d_separated(graph: nx.DiGraph, x: str, y: str, given: Iterable[str] = ()) -> bool:
@@ -27,7 +27,12 @@ def d_separated(graph: nx.DiGraph, x: str, y: str, given: Iterable[str] = ()) ->
 
 
 def invariant_sets(
-    graph: nx.DiGraph, target: str, changed: Iterable[str], features: Iterable[str] | None = None
+    graph: nx.DiGraph,
+    target: str,
+    changed: Iterable[str],
+    features: Iterable[str] | None = None,
+    *,
+    max_size: int | None = None,
 ) -> list[tuple[str, ...]]:
     """The feature sets S for which P(target | S) stays the same when the changed mechanisms move.
 
@@ -39,6 +44,7 @@ def invariant_sets(
         target: The variable to predict.
         changed: The variables whose mechanisms differ between environments.
         features: The variables that S may hold; all observed ones but the target if None. At most 15.
+        max_size: The largest sets that are looked at; None for all.
 
     Returns:
         The sets, smallest first, each in the order of `features`.
@@ -58,15 +64,41 @@ def invariant_sets(
     features = list(features)
     for node in (target, *changed, *features):
         check_node(graph, node)
-    if len(features) > 15:
-        raise ValueError(f"{len(features)} features make 2^{len(features)} sets: name at most 15 of them in `features`")
     environment = object()  # a node of its own, whatever the variables are called
     wider = nx.DiGraph(graph.edges)
     wider.add_nodes_from(graph.nodes)
     wider.add_node(environment)
     wider.add_edges_from((environment, node) for node in changed)
-    subsets = itertools.chain.from_iterable(itertools.combinations(features, k) for k in range(len(features) + 1))
-    return [s for s in subsets if nx.is_d_separator(wider, {target}, {environment}, set(s))]
+    return separating_sets(wider, target, [environment], features, max_size=max_size)
+
+
+def separating_sets(
+    graph: nx.DiGraph,
+    target: Hashable,
+    sources: Iterable[Hashable],
+    features: Iterable[str],
+    *,
+    max_size: int | None = None,
+) -> list[tuple[str, ...]]:
+    """All sets of at most 15 features that d-separate the target from the sources, smallest first.
+
+    Raises:
+        ValueError: More than 15 features (2^15 sets).
+
+    Example:
+        >>> from causalkit.graphs import parse
+        >>> separating_sets(parse("x -> m -> y; z -> y"), "y", ["x"], ["m", "z"])
+        [('m',), ('m', 'z')]
+    """
+    features, sources = list(features), set(sources)
+    if len(features) > 15:
+        raise ValueError(f"{len(features)} features make 2^{len(features)} sets: name at most 15 of them in `features`")
+    sizes = range((len(features) if max_size is None else min(max_size, len(features))) + 1)
+    subsets = itertools.chain.from_iterable(itertools.combinations(features, k) for k in sizes)
+    # what is neither an ancestor of one of these nor one of them never opens or shuts a path
+    ends = {target, *sources, *features}
+    graph = graph.subgraph(ends.union(*(nx.ancestors(graph, v) for v in ends)))
+    return [s for s in subsets if nx.is_d_separator(graph, {target}, sources, set(s))]
 
 
 def project(graph: nx.DiGraph) -> tuple[nx.DiGraph, set[frozenset[str]]]:

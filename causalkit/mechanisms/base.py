@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from causalkit.mechanisms.noises import Noise
+from causalkit.seeds import Seed
 
 __all__ = ["Additive", "Constant", "Equation", "Function", "Mechanism", "NotInvertible", "additive", "names"]
 
@@ -30,12 +31,35 @@ class NotInvertible(ValueError):
 class Mechanism:
     """x_j := f(x_pa, u_j): the parents' names, the noise, and the three verbs push, abduct and log_prob.
 
-    A subclass that cannot be turned round leaves `abduct` out; one that no shift can turn leaves out `with_gain`
-    and `moved`.
+    A subclass that cannot be turned round leaves `abduct` out; one that no shift can turn leaves out `with_gain`,
+    `moved` and `scaled`.
     """
 
     parents: tuple[str, ...]
     noise: Noise
+
+    @property
+    def levels(self) -> int | None:
+        """K where x_j is discrete with codes 0 ... K - 1, None where it is a real number."""
+        return None
+
+    @property
+    def level_names(self) -> tuple[str, ...] | None:
+        """What the codes 0 ... K - 1 stand for; None where they are numbers and nothing else."""
+        return None
+
+    @property
+    def parent_levels(self) -> Mapping[str, int]:
+        """The parents that have to be discrete, and their numbers of levels."""
+        return MappingProxyType({})
+
+    def noise_names(self, name: str) -> tuple[str, ...]:
+        """The columns that u_j has in a frame of noise, where x_j is called `name`: one, unless u_j is a vector."""
+        return (name,)
+
+    def sample_noise(self, n: int, *, seed: Seed) -> Tensor:
+        """n independent draws of u_j: [n], or [n, K] where it is a vector."""
+        return self.noise.sample(n, seed=seed)
 
     def push(self, parents: Tensor, u: Tensor) -> Tensor:
         """The value x_j [n] from the parents' values [n, p] and the noise u_j [n]."""
@@ -44,6 +68,10 @@ class Mechanism:
     def abduct(self, parents: Tensor, x: Tensor) -> Tensor:
         """The noise u_j [n] that made the values x_j [n] from the parents' values [n, p]."""
         raise NotInvertible(f"{type(self).__name__} has no inverse: give a mechanism that has `abduct`")
+
+    def sample_posterior(self, parents: Tensor, x: Tensor, *, seed: Seed) -> Tensor:
+        """A draw of u_j given x_j [n] and its parents [n, p]; where they determine it (`abduct`), nothing is drawn."""
+        return self.abduct(parents, x)
 
     def log_prob(self, parents: Tensor, x: Tensor) -> Tensor:
         """log p(x_j | x_pa) [n], nats."""
@@ -56,6 +84,10 @@ class Mechanism:
     def moved(self, by: float) -> Mechanism:
         """The mechanism whose noise has its mean moved by `by` standard deviations of the noise."""
         raise ValueError(f"a {type(self).__name__} mechanism has no noise to move: shift another variable")
+
+    def scaled(self, factor: float) -> Mechanism:
+        """The mechanism whose noise has its standard deviation multiplied by this factor, about the same mean."""
+        raise ValueError(f"a {type(self).__name__} mechanism has no noise to scale: shift another variable")
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +152,16 @@ class Equation(Mechanism):
     def moved(self, by: float) -> Self:
         return replace(self, noise=replace(self.noise, location=self.noise.location + by * self.noise.scale))
 
+    def scaled(self, factor: float) -> Self:
+        return replace(self, noise=replace(self.noise, scale=self.noise.scale * factor))
+
+    def affine(self, parents: Tensor) -> tuple[Tensor, Tensor] | None:
+        """l [n] and s [n] where x_j is an increasing function, always the same, of l(x_pa) + s(x_pa) u_j; else None.
+
+        Two mechanisms of one such function diverge as l + s u do.
+        """
+        return None
+
 
 @dataclass(frozen=True, eq=False)
 class Additive(Equation):
@@ -148,12 +190,37 @@ class Additive(Equation):
     def log_slope(self, parents: Tensor, value: Tensor) -> float:
         return 0.0
 
+    def affine(self, parents: Tensor) -> tuple[Tensor, Tensor]:
+        signal = self.signal(parents)
+        return signal, torch.ones_like(signal)
+
 
 @dataclass(frozen=True, eq=False)
 class Constant(Mechanism):
-    """x_j := value, what do(x_j = value) leaves of a mechanism; the value is a number [] or one a row [n]."""
+    """x_j := value, what do(x_j = value) leaves of a mechanism; the value is a number [] or one a row [n].
+
+    Attributes:
+        value: The number, or one a row.
+        replaced: The mechanism that was cut away. x_j keeps its levels, and its place in frames of noise, so that noise
+            abducted before the intervention can be pushed through after it.
+    """
 
     value: Tensor
+    replaced: Mechanism | None = None
+
+    @property
+    def levels(self) -> int | None:
+        return None if self.replaced is None else self.replaced.levels
+
+    @property
+    def level_names(self) -> tuple[str, ...] | None:
+        return None if self.replaced is None else self.replaced.level_names
+
+    def noise_names(self, name: str) -> tuple[str, ...]:
+        return (name,) if self.replaced is None else self.replaced.noise_names(name)
+
+    def sample_noise(self, n: int, *, seed: Seed) -> Tensor:
+        return super().sample_noise(n, seed=seed) if self.replaced is None else self.replaced.sample_noise(n, seed=seed)
 
     def push(self, parents: Tensor, u: Tensor) -> Tensor:
         if self.value.ndim and len(self.value) != len(u):
@@ -163,7 +230,9 @@ class Constant(Mechanism):
         return self.value.to(u.dtype).expand(len(u)).clone()
 
     def abduct(self, parents: Tensor, x: Tensor) -> Tensor:
-        return torch.zeros_like(x)  # no noise is used; whatever was seen, the mechanism says the value
+        # no noise is used; whatever was seen, the mechanism says the value
+        width = len(self.noise_names(""))
+        return torch.zeros_like(x) if width == 1 else x.new_zeros(len(x), width)
 
     def log_prob(self, parents: Tensor, x: Tensor) -> Tensor:
         return torch.where(x == self.value.to(x.dtype), 0.0, -torch.inf)

@@ -78,6 +78,10 @@ class PostNonlinear(Equation):
     def log_slope(self, parents: Tensor, value: Tensor) -> Tensor:
         return -self.distortion.log_derivative(self.distortion.inverse(value))
 
+    def affine(self, parents: Tensor) -> tuple[Tensor, Tensor]:
+        signal = self.function(self.heard(parents))
+        return signal, torch.ones_like(signal)
+
 
 def post_nonlinear(
     parents: Sequence[str] = (),

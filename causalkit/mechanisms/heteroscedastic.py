@@ -41,6 +41,10 @@ class LocationScale(Equation):
     def log_slope(self, parents: Tensor, value: Tensor) -> Tensor:
         return -self.log_scale(parents)
 
+    def affine(self, parents: Tensor) -> tuple[Tensor, Tensor]:
+        heard = self.heard(parents)
+        return self.function(heard), self.log_scale(heard).exp()
+
 
 def location_scale(
     parents: Sequence[str] = (), *, hidden: int = 8, noise: str = "gaussian", scale: float = 1.0, seed: Seed

@@ -116,8 +116,8 @@ def mixture(scale: Tensor) -> Distribution:
 
 NOISES: Mapping[str, Callable[[Tensor], Distribution]] = MappingProxyType(
     {
-        "gaussian": lambda scale: Normal(torch.zeros_like(scale), scale),
-        "laplace": lambda scale: Laplace(torch.zeros_like(scale), scale / 2**0.5),
+        "gaussian": lambda scale: Normal(torch.zeros_like(scale), scale, validate_args=False),
+        "laplace": lambda scale: Laplace(torch.zeros_like(scale), scale / 2**0.5, validate_args=False),
         "uniform": lambda scale: Uniform(-scale * 3**0.5, scale * 3**0.5, validate_args=False),
         "exponential": exponential,
         "student_t": student_t,
@@ -173,9 +173,12 @@ class Noise:
             # the open unit interval, so that the inverse distribution function stays finite
             unit = torch.rand(n, generator=draw, dtype=torch.float64).clamp(1e-12, 1 - 1e-12)
             standard = self.standard(torch.ones((), dtype=torch.float64)).icdf(unit)
-        return self.location + self.scale * standard
+        return standard.mul_(self.scale).add_(self.location)
 
     def log_prob(self, u: Tensor) -> Tensor:
         """Log-density [n] in nats of the values u [n]; -inf outside the support."""
+        if self.family == "gaussian":  # written out: it takes half the time of torch's
+            z = (u - self.location) / self.scale
+            return z.square().mul_(-0.5).sub_(math.log(self.scale * math.sqrt(2 * math.pi)))
         scale = torch.as_tensor(self.scale, dtype=u.dtype)
         return self.standard(scale).log_prob(u - self.location)

@@ -67,6 +67,14 @@ print(
     f"{', '.join(moved_by_it)}, and cannot move {', '.join(untouched)}."
 )
 
+# %%
+if data == "synthetic":  # simulated data may give the order away
+    paths = ck.sortability(train, graph)
+    print(
+        f"Of the causal paths, {paths['var']:.0%} ascend in variance, {paths['r2']:.0%} in R2, {paths['relatives']:.0%} in the number of "
+        "relatives: near 50 % sorting by it tells nothing of the causal order, near 0 or 100 % all of it."
+    )
+
 # %% [markdown]
 # ## 1. One row
 #

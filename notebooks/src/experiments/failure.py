@@ -66,7 +66,7 @@ def seen(world):
     if not dose["selection"]:
         return world
     least = 0.02 ** dose["selection"]  # the chance of a row with a target below its mean
-    return ck.shifts.Selected(world, lambda frame: np.where(frame["y"] > 0, 1.0, least))
+    return ck.Selected(world, lambda frame: np.where(frame["y"] > 0, 1.0, least))
 
 
 def moved(world):
@@ -79,6 +79,11 @@ pair = [ck.shifts.spurious("y", strength=0.3, direction=d) for d in (1, -1)]
 shifts = {f"train {i}": lambda world, shift=shift: seen(shift(world)) for i, shift in enumerate(pair)}
 train = pd.concat([e.frame for e in ck.sample_environments(scm, shifts, rows, seed=seeds["data"])], ignore_index=True)
 test = ck.sample_environments(scm, {"moved": moved}, 5_000, seed=seeds["test"])[0].frame
+paths = ck.sortability(scm.sample(1_000, seed=seeds["data"]), scm.graph)
+print(
+    f"Of the causal paths, {paths['var']:.0%} ascend in variance, {paths['r2']:.0%} in R2, {paths['relatives']:.0%} in the number of "
+    "relatives: near 50 % sorting by it tells nothing of the causal order, near 0 or 100 % all of it."
+)
 
 # %%
 truth = cpdag(ck.graphs.dag([e for e in scm.graph.edges if "u" not in e], scm.observed))
