@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import causalkit as ck
-from causalkit import discovery
 from causalkit.datasets import load_sachs, teaching_scm
-from causalkit.discovery import METHODS, bootstrap, discover
+from causalkit.discovery import METHODS, bootstrap, discover, linear
+from causalkit.discovery.frames import numbered
 from causalkit.graphs import cpdag, erdos_renyi, member, parse
 
 TEACHING = teaching_scm()
@@ -70,13 +70,13 @@ def test_the_bic_is_the_same_for_all_members_of_a_class(seed):
     graph = nx.convert_node_labels_to_integers(erdos_renyi(6, 3.0, seed=seed))
     values = np.random.default_rng(seed).normal(size=(50, 6)) @ np.random.default_rng(1).normal(size=(6, 6))
     covariance = np.cov(values.T, bias=True)
-    of_dag = sum(discovery._local_bic(covariance, 50, 2.0, j, graph.predecessors(j)) for j in graph)
-    assert discovery._bic(tuple(cpdag(graph).edges), covariance, 50, 2.0) == pytest.approx(of_dag, abs=1e-4)
+    of_dag = sum(linear._local_bic(covariance, 50, 2.0, j, graph.predecessors(j)) for j in graph)
+    assert linear._bic(tuple(cpdag(graph).edges), covariance, 50, 2.0) == pytest.approx(of_dag, abs=1e-4)
 
 
 def test_flop_finds_the_least_bic_of_all_graphs_over_four_variables():
     frame = ck.random_scm(4, degree=2.0, mechanism="linear", seed=3).sample(80, seed=1)
-    values = discovery._numbered(frame).to_numpy()
+    values = numbered(frame).to_numpy()
     covariance = np.cov(values.T, bias=True)
     pairs = [(i, j) for i in range(4) for j in range(4) if i != j]
     best = np.inf
@@ -84,10 +84,10 @@ def test_flop_finds_the_least_bic_of_all_graphs_over_four_variables():
         graph = nx.DiGraph([pair for k, pair in enumerate(pairs) if chosen >> k & 1])
         if nx.is_directed_acyclic_graph(graph):
             parents = {j: list(graph.predecessors(j)) if j in graph else [] for j in range(4)}
-            best = min(best, sum(discovery._local_bic(covariance, 80, 2.0, j, parents[j]) for j in range(4)))
+            best = min(best, sum(linear._local_bic(covariance, 80, 2.0, j, parents[j]) for j in range(4)))
     place = {name: i for i, name in enumerate(frame.columns)}
     found = [(place[a], place[b]) for a, b in discover(frame, "flop").edges]
-    assert discovery._bic(found, covariance, 80, 2.0) == pytest.approx(best, abs=1e-4)
+    assert linear._bic(found, covariance, 80, 2.0) == pytest.approx(best, abs=1e-4)
 
 
 def test_ges_is_pgmpys_own_with_its_gaussian_bic():

@@ -1,94 +1,19 @@
-"""Causal discovery: a graph read off one data set. Module of the paper: Causal Discovery Module.
-
-Observational data can show a Markov equivalence class at best, so `discover` returns a CPDAG: i -> j where every
-member of the class has that arrow, i -> j and j -> i together (one undirected edge) where members differ. All three
-methods here assume linear relations, Gaussian noise and no hidden common cause.
-"""
+"""Linear Gaussian methods: FLOP and GES by the BIC, PC by partial correlations. All return a CPDAG."""
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
-from itertools import combinations
-from typing import Any
+from collections.abc import Iterable
 
 import networkx as nx
 import numpy as np
 import pandas as pd
-import torch
 
-from causalkit.errors import check_frame, unknown
+from causalkit.discovery.frames import named, numbered
 from causalkit.graphs import member
-from causalkit.seeds import Seed, generator, integer
+from causalkit.seeds import Seed
 
-__all__ = ["METHODS", "bootstrap", "discover", "flop", "ges", "pc"]
-
-
-def discover(frame: pd.DataFrame, method: str = "flop", seed: Seed = 0, **options: Any) -> nx.DiGraph:
-    """The graph that a method reads off a data set; neither the order nor the units of the columns matter.
-
-    Args:
-        frame: The data [n, d], numeric; all columns take part. n > d + 3, what the tests and scores need.
-        method: A key of `ck.METHODS`: "flop", "ges" or "pc".
-        seed: For methods that draw; the three here take none (see `flop`).
-        **options: Of the method, such as alpha=0.05 for "pc".
-
-    Returns:
-        A graph over all columns, in their order (isolated ones too); kind "cpdag".
-
-    Raises:
-        ValueError: An unknown method or option; fewer than 2 columns, too few rows, values that are not finite
-            numbers, a constant column, collinear columns (named).
-
-    Example:
-        >>> import causalkit as ck
-        >>> scm = ck.SCM({"x": ck.linear(), "y": ck.linear({"x": 1.0, "z": 1.0}), "z": ck.linear()})
-        >>> sorted(discover(scm.sample(1000, seed=1)).edges)
-        [('x', 'y'), ('z', 'y')]
-    """
-    return _learn(frame, _method(method, options), integer(seed, "discover"), options)
-
-
-def _method(name: str, options: Iterable[str]) -> Callable[..., nx.DiGraph]:
-    """The catalogue's function, once it is known to take these options."""
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
-    parameters = list(inspect.signature(METHODS[name]).parameters.values())[1:]
-    known = [p.name for p in parameters if p.name != "seed"]
-    for option in options:
-        if option not in known and not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            raise unknown(f"option of method {name!r}", option, known)
-    return METHODS[name]
-
-
-def _learn(frame: pd.DataFrame, function: Callable[..., nx.DiGraph], seed: int, options: dict) -> nx.DiGraph:
-    """Check the frame, run the method on sorted columns (so that their order cannot matter), name all nodes."""
-    _check(frame)
-    found = function(frame[sorted(frame.columns, key=str)], seed=seed, **options)
-    graph = nx.DiGraph(**{"kind": "cpdag", **found.graph})
-    graph.add_nodes_from(frame.columns)
-    graph.add_edges_from(found.edges(data=True))
-    return graph
-
-
-def _check(frame: pd.DataFrame) -> None:
-    """The doors of `discover`: what a correlation matrix needs in order to have an inverse."""
-    d = len(check_frame(frame).columns)
-    if d < 2:
-        raise ValueError(f"discovery needs at least 2 columns, the frame has {d}: give more variables")
-    if len(frame) <= d + 3:
-        raise ValueError(f"{len(frame)} rows of {d} columns are too few: give more than d + 3 = {d + 3} rows")
-    values = frame.to_numpy(dtype=np.float64)
-    constant = values.std(0) <= 1e-12 * np.abs(values).max(0)
-    if constant.any():
-        raise ValueError(
-            f"column {frame.columns[constant.argmax()]!r} is constant: it has no correlation, leave it out"
-        )
-    shares, directions = np.linalg.eigh(np.corrcoef(values.T))
-    if shares[0] < 1e-10:
-        group = [repr(frame.columns[i]) for i in np.flatnonzero(np.abs(directions[:, 0]) > 1e-5)]
-        raise ValueError(f"columns {', '.join(group)} are collinear (one is a linear sum of others): leave one out")
+__all__ = ["flop", "ges", "pc"]
 
 
 def pc(frame: pd.DataFrame, *, seed: Seed, alpha: float = 0.01, max_condition: int = 5) -> nx.DiGraph:
@@ -116,7 +41,7 @@ def pc(frame: pd.DataFrame, *, seed: Seed, alpha: float = 0.01, max_condition: i
 
     settings = {"variant": "stable", "ci_test": "pearsonr", "return_type": "pdag", "n_jobs": 1, "show_progress": False}
     search = PC(significance_level=alpha, max_cond_vars=max_condition, **settings)
-    graph = _named(search.fit(_numbered(frame)).causal_graph_.edges, frame)
+    graph = named(search.fit(numbered(frame)).causal_graph_.edges, frame)
     try:
         graph.graph["valid"] = bool(member(graph))
     except ValueError:
@@ -149,10 +74,10 @@ def ges(frame: pd.DataFrame, *, seed: Seed, lambda_bic: float = 1.0) -> nx.DiGra
         def _local_score(self, variable: int, parents: tuple[int, ...]) -> float:
             return -_local_bic(covariance, len(frame), lambda_bic, variable, parents) / 2
 
-    values = _numbered(frame)
+    values = numbered(frame)
     covariance = values.cov(ddof=0).to_numpy()
     found = GES(scoring_method=GaussianBIC(values), return_type="pdag").fit(values).causal_graph_
-    return _named(found.edges, frame)
+    return named(found.edges, frame)
 
 
 def flop(
@@ -187,14 +112,14 @@ def flop(
     rounds = (10 if d <= 50 else 1) if rounds is None else rounds
     if restarts < 0 or rounds < 1:
         raise ValueError(f"restarts {restarts}, rounds {rounds}: give restarts >= 0, rounds >= 1")
-    values = np.ascontiguousarray(_numbered(frame).to_numpy())
+    values = np.ascontiguousarray(numbered(frame).to_numpy())
     covariance = np.cov(values.T, bias=True)
     seen: Counter[tuple[float, tuple[tuple[int, int], ...]]] = Counter()
     while seen.total() < rounds and (not seen or seen[min(seen)] < 3):
         matrix = flopsearch.flop(values, float(lambda_bic), restarts=int(restarts))
         edges = tuple((int(i), int(j)) for i, j in np.argwhere(matrix > 0))
         seen[_bic(edges, covariance, len(values), lambda_bic), edges] += 1
-    return _named(min(seen)[1], frame)
+    return named(min(seen)[1], frame)
 
 
 def _bic(edges: Iterable[tuple[int, int]], covariance: np.ndarray, n: int, penalty: float) -> float:
@@ -216,78 +141,3 @@ def _local_bic(covariance: np.ndarray, n: int, penalty: float, node: int, parent
 def _check_penalty(lambda_bic: float) -> None:
     if not 0 < lambda_bic < float("inf"):
         raise ValueError(f"lambda_bic {lambda_bic} is not a positive number: give 2.0, say")
-
-
-METHODS: dict[str, Callable[..., nx.DiGraph]] = {"flop": flop, "ges": ges, "pc": pc}
-"""Name -> function(frame, *, seed, **options) -> graph. A user adds one in a line."""
-
-
-def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
-    """The standardised data under the names 0, 1, ...: a set of integers has one order in every process."""
-    values = frame.to_numpy(dtype=np.float64)
-    return pd.DataFrame((values - values.mean(0)) / values.std(0))
-
-
-def _named(edges: Iterable[tuple[int, int]], frame: pd.DataFrame) -> nx.DiGraph:
-    """The CPDAG over the frame's columns from edges between their numbers."""
-    graph = nx.DiGraph(kind="cpdag")
-    graph.add_nodes_from(frame.columns)
-    graph.add_edges_from((frame.columns[i], frame.columns[j]) for i, j in sorted(edges))
-    return graph
-
-
-def bootstrap(
-    frame: pd.DataFrame, method: str = "flop", n: int = 100, *,
-    seed: Seed = 0, n_jobs: int = 1, progress: bool = False, **options: Any,
-) -> pd.DataFrame:  # fmt: skip
-    """How often each edge comes back when the rows are drawn anew, with replacement: a measure of confidence.
-
-    A resample repeats rows, so weak edges come a little more often than with fresh data.
-    Source: Friedman, Goldszmidt and Wyner (1999), section 3.
-
-    Args:
-        frame: The data [rows, d].
-        method: A key of `ck.METHODS`.
-        n: Number of resamples.
-        seed: Of the resamples.
-        n_jobs: Processes; 1 runs in this one. The result does not depend on it.
-        progress: Show a progress bar.
-        **options: Of the method.
-
-    Returns:
-        A row per unordered pair in column order: a, b, and the share of resamples in [0, 1] with any edge
-        (`present`), with a -> b (`forward`), b -> a (`backward`) and a - b (`undirected`).
-
-    Raises:
-        ValueError: n < 1, or what `discover` raises.
-
-    Example:
-        >>> import causalkit as ck
-        >>> frame = ck.SCM({"x": ck.linear(), "y": ck.linear({"x": 1.0})}).sample(200, seed=0)
-        >>> bootstrap(frame, n=5)
-           a  b  present  forward  backward  undirected
-        0  x  y      1.0      0.0       0.0         1.0
-    """
-    from joblib import Parallel, delayed
-    from tqdm.auto import tqdm
-
-    if n < 1:
-        raise ValueError(f"n = {n} resamples: ask for at least 1")
-    function, base = _method(method, options), integer(seed, "bootstrap")
-    _check(frame)
-
-    def one(i: int) -> nx.DiGraph:
-        rows = torch.randint(len(frame), (len(frame),), generator=generator(base, "rows", i)).numpy()
-        return _learn(frame.iloc[rows], function, integer(base, "method", i), options)
-
-    runs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(one)(i) for i in range(n))
-    graphs = list(tqdm(runs, total=n, desc=f"bootstrap {method}", disable=not progress))
-    return pd.DataFrame([_frequencies(graphs, a, b) for a, b in combinations(frame.columns, 2)])
-
-
-def _frequencies(graphs: list[nx.DiGraph], a: Hashable, b: Hashable) -> dict[str, Any]:
-    """One row of `bootstrap`."""
-    ways = Counter((g.has_edge(a, b), g.has_edge(b, a)) for g in graphs)
-    names = {"forward": (True, False), "backward": (False, True), "undirected": (True, True)}
-    present = 1 - ways[False, False] / len(graphs)
-    return {"a": a, "b": b, "present": present, **{name: ways[way] / len(graphs) for name, way in names.items()}}
