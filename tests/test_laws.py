@@ -1,5 +1,7 @@
 """Laws that hold for every SCM and shift, tried on random ones."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -173,9 +175,12 @@ def test_invariant_sets_are_invariant_in_the_linear_gaussian_case(scm, seed, dat
     scm = ck.random_scm(
         len(scm.variables), degree=1.0, graph=scm.graph, mechanism="linear", standardise=None, seed=seed
     )
-    target = data.draw(st.sampled_from(scm.variables))
-    kind = data.draw(st.sampled_from(["covariate", "concept", "spurious"]))
-    shift = ck.SHIFTS[kind](target, strength=0.7, direction=-1)
+    roots = [v for v in scm.variables if not parents_of(scm.graph, v)]
+    scm = replace(scm, hidden=tuple(data.draw(st.sets(st.sampled_from(roots), max_size=2))))
+    assume(scm.observed)
+    target = data.draw(st.sampled_from(scm.observed))
+    kind = data.draw(st.sampled_from(["covariate", "concept", "spurious", "confounding", "soft", "composed"]))
+    shift = linear_gaussian_shift(kind, scm, target, data)
     try:
         certificate = shift.certificate(scm)
     except ValueError:
@@ -187,10 +192,26 @@ def test_invariant_sets_are_invariant_in_the_linear_gaussian_case(scm, seed, dat
             conditional(*after, scm.variables, target, subset),
             atol=1e-8,
         )
-    if kind != "spurious":
-        return
-    parents = tuple(parents_of(scm.graph, target))
-    assert set(parents) in [set(s) for s in certificate.invariant_sets]  # what the theory promises is found
+    parents = parents_of(scm.graph, target)
+    assert certificate.parents_suffice == (set(parents) in [set(s) for s in certificate.invariant_sets])
+    if kind == "spurious" and not set(parents) & set(scm.hidden):
+        assert certificate.parents_suffice  # what the theory promises is found
+
+
+def linear_gaussian_shift(kind, scm, target, data):
+    """A shift of the kind that leaves the SCM linear and Gaussian, however it moves its mechanisms."""
+    direction = data.draw(st.sampled_from([1, -1]))
+    if kind == "composed":
+        first, second = (linear_gaussian_shift(k, scm, target, data) for k in ("soft", "spurious"))
+        return ck.shifts.compose(first, second)
+    if kind == "confounding":
+        return ck.shifts.confounding(target, strength=0.7, direction=direction)
+    if kind == "soft":
+        some = data.draw(st.lists(st.sampled_from(scm.variables), min_size=1, max_size=2, unique=True))
+        how = data.draw(st.sampled_from(["location", "scale"]))
+        return ck.shifts.soft(some, strength=0.7, direction=direction, how=how, target=target)
+    how = data.draw(st.sampled_from([None, "location", "scale"]))
+    return ck.SHIFTS[kind](target, strength=0.7, direction=direction, how=how)
 
 
 def moments(scm):

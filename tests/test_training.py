@@ -198,7 +198,7 @@ def test_group_dro_lowers_the_worst_risk() -> None:
     for objective in (erm(), group_dro(0.1)):
         history = fit(chains(), TASK, objective=objective, backbone="linear", seed=0).history
         risks[objective.name] = history[["risk_e0", "risk_e1", "risk_e2"]].iloc[-1].max()
-    assert risks["group_dro(eta=0.1)"] < 0.9 * risks["erm"]
+    assert risks["group_dro(eta=0.1)"] < 0.95 * risks["erm"]
 
 
 def test_a_function_of_ones_own_is_an_objective() -> None:

@@ -24,7 +24,8 @@ class Linear:
     intercept: float = 0.0
 
     def __call__(self, parents: Tensor) -> Tensor:
-        return parents @ torch.as_tensor(self.weights, dtype=parents.dtype) + self.intercept
+        value = parents @ torch.as_tensor(self.weights, dtype=parents.dtype)
+        return value if self.intercept == 0.0 else value + self.intercept
 
 
 def linear(

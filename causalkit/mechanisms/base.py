@@ -129,7 +129,9 @@ class Equation(Mechanism):
         return around + (parents - around) * torch.as_tensor(self.gain, dtype=parents.dtype)
 
     def push(self, parents: Tensor, u: Tensor) -> Tensor:
-        return (self.make(self.heard(parents), u) - self.centre) / self.spread
+        value = self.make(self.heard(parents), u)
+        # most mechanisms are not standardised, and rows are many
+        return value if self.centre == 0.0 and self.spread == 1.0 else (value - self.centre) / self.spread
 
     def abduct(self, parents: Tensor, x: Tensor) -> Tensor:
         return self.unmake(self.heard(parents), self.spread * x + self.centre)

