@@ -69,16 +69,30 @@ def test_a_control_moves_by_the_keyboard_and_the_figure_follows(lab, tmp_path):
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        box = page.locator(".widget-vbox", has_text="At strength")  # the lesson's second control
+        box = page.locator(".widget-vbox", has_text="Dial, nats")  # the shift laboratory
         words, picture = box.locator("p[role=status]"), box.locator(".widget-image")
         words.wait_for(timeout=120_000)
-        before, shown = words.inner_text(), picture.get_attribute("src")
+        shots = Path(os.environ.get("SCREENSHOTS", tmp_path))
         handle = box.get_by_role("slider")
         handle.scroll_into_view_if_needed()
+        box.get_by_text("direction -1: 0.5 nats").wait_for(timeout=30_000)
+        before, shown = words.inner_text(), picture.get_attribute("src")
+        box.screenshot(path=str(shots / "lab_before.png"))
         handle.focus()
         page.keyboard.press("ArrowRight")
-        box.get_by_text("At strength 2").wait_for(timeout=30_000)
+        box.get_by_text("direction -1: 1 nats").wait_for(timeout=30_000)
         assert words.inner_text() != before and picture.get_attribute("src") != shown
-        page.screenshot(path=str(Path(os.environ.get("SCREENSHOTS", tmp_path)) / "lab.png"))
+        box.screenshot(path=str(shots / "lab.png"))
+        kinds = box.get_by_role("combobox").nth(2)  # after graph and target
+        kinds.select_option("covariate")
+        box.get_by_text("Covariate shift of y, direction -1: 1 nats").wait_for(timeout=30_000)
+        box.screenshot(path=str(shots / "lab_covariate.png"))
+        kinds.select_option("confounding")  # which this graph does not have: a sentence, and no figure
+        box.get_by_text("shares no hidden cause").wait_for(timeout=30_000)
+        assert not picture.is_visible()
+        box.screenshot(path=str(shots / "lab_refused.png"))
+        kinds.select_option("spurious")
+        box.get_by_text("Spurious shift of y, direction -1: 1 nats").wait_for(timeout=30_000)
+        assert picture.is_visible()
         assert not errors, errors
         browser.close()

@@ -19,13 +19,20 @@ from causalkit.plotting import (
     COLOURS,
     VERDICTS,
     describe,
+    describe_densities,
+    describe_selection_diagram,
+    draw_densities,
+    draw_errors,
     draw_graph,
+    draw_selection_diagram,
     layout,
+    mark_errors,
     plot_comparison,
     plot_curves,
     plot_edge_frequencies,
     plot_effects,
     plot_environments,
+    turn_densities,
 )
 
 
@@ -213,3 +220,140 @@ def test_describe_names_a_confounded_pair_and_the_reference():
 
     said = describe(parse("x -> y"), parse("x <-> y"), called="consensus")
     assert said == "Of 1 consensus edge, 1 is unoriented (x <-> y); no edge is extra."
+
+
+def certificate(kind, graph="x1, x2 -> y -> x3 -> x5; x1 -> x4", target="y"):
+    scm = ck.random_scm(graph=parse(graph), mechanism="linear", seed=0)
+    return ck.SHIFTS[kind](target, strength=0.5).certificate(scm)
+
+
+CONFOUNDED = "x1, x2 -> y -> x3 -> x5; x1 -> x4; x2 <-> y"
+
+
+@pytest.mark.parametrize("kind", sorted(ck.SHIFTS))
+def test_a_selection_diagram_shows_what_moved_what_stands_and_the_target(kind):
+    shown = certificate(kind, CONFOUNDED)
+    ax = draw_selection_diagram(shown)
+    names = [text.get_text() for text in ax.texts]
+    assert sorted(set(names)) == sorted({*shown.graph.nodes, *(["S"] if shown.stable else [])})
+    assert names.count("S") == len(shown.stable or ())
+    # a variable has one circle, one that moved a ring beside it; the legend's samples have no place
+    places = [tuple(c.get_offsets()[0]) for c in ax.collections if len(c.get_offsets())]
+    twice = {place for place in places if places.count(place) == 2}
+    assert len(places) == len(shown.graph) + len(shown.changed) and len(twice) == len(shown.changed)
+    dashed = [patch for patch in arrows(ax) if patch.get_linestyle() not in ("-", "solid")]
+    added = [edge for edge in shown.graph.edges if {"E", "selected"} & set(edge)]
+    assert len(dashed) == len(added) and len(arrows(ax)) == shown.graph.number_of_edges()
+    squares = [c for c in ax.collections if len(c.get_offsets()) and len(c.get_paths()[0].vertices) == 5]
+    assert len(squares) == (2 if shown.drivers else 1)
+
+
+@pytest.mark.parametrize("kind", sorted(ck.SHIFTS))
+@pytest.mark.parametrize("graph", [CONFOUNDED, "sachs"])
+def test_no_dashed_edge_runs_through_a_node_of_the_diagram(kind, graph):
+    if graph == "sachs" and kind == "confounding":
+        pytest.skip("nothing is hidden there")
+    if graph == "sachs":
+        scm = ck.random_scm(graph=load_sachs()[1], mechanism="linear", seed=0)
+        shown = ck.SHIFTS[kind]("Mek", strength=0.5).certificate(scm)
+    else:
+        shown = certificate(kind, graph)
+    figure, ax = plt.subplots(figsize=(5.4, 3.6))
+    draw_selection_diagram(shown, ax=ax)
+    figure.canvas.draw()
+    circles = [c for c in ax.collections if len(c.get_offsets())]
+    radius = min(np.sqrt(c.get_sizes()[0]) for c in circles) / 2 * figure.dpi / 72
+    centres = {tuple(ax.transData.transform(c.get_offsets()[0]).round(6)) for c in circles}
+    assert len(centres) == len(shown.graph), "two nodes in one place"
+    assert min(np.linalg.norm(np.subtract(a, b)) for a in centres for b in centres if a != b) > 2 * radius
+    for patch in arrows(ax):
+        if patch.get_linestyle() in ("-", "solid"):
+            continue
+        curve = patch._get_path_in_displaycoord()[0][0]
+        points = np.concatenate([Path(p).interpolated(50).vertices for p in curve.to_polygons(closed_only=False)])
+        assert min(np.linalg.norm(points - centre, axis=1).min() for centre in centres) > radius
+
+
+def test_the_causal_graph_stands_in_the_same_place_under_every_shift():
+    places = {}
+    for kind in ("covariate", "concept", "spurious"):
+        ax = draw_selection_diagram(certificate(kind))
+        for text in ax.texts:
+            if text.get_text() not in ("E", "S"):
+                places.setdefault(text.get_text(), set()).add(tuple(text.xy))
+    assert all(len(found) == 1 for found in places.values()) and len(places) == 6
+
+
+def test_the_selection_diagram_in_words():
+    said = describe_selection_diagram(certificate("spurious"))
+    assert said.endswith("E points at x3, whose mechanism changed. S = {x1, x2} separates the target y from E: "
+                         "P(y | x1, x2) stands.")  # fmt: skip
+    said = describe_selection_diagram(certificate("covariate"))
+    assert "E points at x1 and x2, whose mechanisms changed" in said
+    said = describe_selection_diagram(certificate("label", CONFOUNDED))
+    assert "Hidden: u_x2_y. Rows are selected by y." in said and "from selected: no P(y | S) is promised" in said
+    assert "S = {} separates the target y from E: P(y) stands." in describe_selection_diagram(
+        certificate("spurious", "y -> z <- x")
+    )
+
+
+def test_densities_before_and_after_are_histograms_of_area_one():
+    scm = teaching_scm()
+    before, after = (s.sample(5000, seed=0) for s in (scm, ck.shifts.covariate("y", strength=3.0)(scm)))
+    axes = draw_densities(before, after, ["x1", "y", "x4"])
+    assert [ax.get_xlabel() for ax in axes] == ["x1", "y", "x4"]
+    for ax in axes:
+        one, two = (patch.get_data() for patch in ax.patches)
+        for steps in (one, two):
+            assert np.sum(steps.values * np.diff(steps.edges)) == pytest.approx(1, abs=0.01)
+        middle = (one.edges[1:] + one.edges[:-1]) / 2
+        column = ax.get_xlabel()
+        assert np.average(middle, weights=two.values) == pytest.approx(after[column].mean(), abs=0.1)
+        assert ax.get_ylim()[1] > max(one.values.max(), two.values.max())
+    assert [t.get_text() for t in axes[0].get_legend().get_texts()] == ["before", "after"]
+
+
+def test_densities_of_codes_are_bars_with_their_names():
+    before, after = pd.DataFrame({"c": [0, 0, 1, 1]}), pd.DataFrame({"c": [0, 1, 1, 1]})
+    ax = draw_densities(before, after, ["c"], levels={"c": ("no", "yes", "never")})[0]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["no", "yes", "never"]
+    assert [[bar.get_height() for bar in group] for group in ax.containers] == [[0.5, 0.5, 0.0], [0.25, 0.75, 0.0]]
+    turn_densities([ax], before)
+    assert [bar.get_height() for bar in ax.containers[1]] == [0.5, 0.5, 0.0]
+
+
+def test_turned_densities_keep_their_bins_and_show_the_new_rows():
+    frame = teaching_scm().sample(2000, seed=0)
+    (ax,) = draw_densities(frame, frame, ["y"], spans={"y": (-6.0, 6.0)})
+    (steps,) = turn_densities([ax], frame * 0.01)
+    assert steps.get_data().edges[[0, -1]].tolist() == [-6, 6] and ax.get_xlim() == (-6, 6)
+    assert steps.get_data().values.max() < ax.get_ylim()[1] and (steps.get_data().values > 0).sum() <= 2
+
+
+def test_bad_columns_and_axes_of_densities():
+    frame = pd.DataFrame({"x": [0.0, 1.0]})
+    with pytest.raises(ValueError, match="'z'"):
+        draw_densities(frame, frame, ["z"])
+    with pytest.raises(ValueError, match="1 columns and 2 axes"):
+        draw_densities(frame, frame, ["x"], list(plt.subplots(1, 2)[1]))
+    constant = pd.DataFrame({"x": [1.0, 1.0]})
+    assert draw_densities(constant, constant, "x")[0].get_xlim() == (1, 2)
+    assert describe_densities(frame, constant, "x") == "x: mean 0.50 -> 1.00, sd 0.50 -> 0.00."
+
+
+def test_errors_over_the_dial_mark_where_it_stands_and_the_crossing():
+    curve = pd.DataFrame({"nats": [0.0, 0.1, 1.0], "all": [1.0, 1.2, 2.0], "causes": [1.5, 1.5, 1.5]})
+    ax = draw_errors(curve, nats=0.1, crossing=0.3)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["all", "causes"]
+    assert any("cross at 0.3 nats" in text.get_text() for text in ax.texts)
+    points = [line.get_xydata()[0].tolist() for line in ax.lines if line.get_linestyle() == "None"]
+    assert points == [[0.1, 1.2], [0.1, 1.5]]
+    low, high = ax.get_ylim()
+    assert low < 1.0 and high > 2.0
+    flat = draw_errors(curve.assign(all=[1.5, 1.501, 1.502]))
+    assert np.ptp(flat.get_ylim()) > 0.2, "noise looks small"
+    assert len(mark_errors(flat, curve, 1.0)) == 3
+    with pytest.raises(ValueError, match="unknown column 'nats'"):
+        draw_errors(curve.rename(columns={"nats": "bits"}))
+    with pytest.raises(ValueError, match="no column of errors"):
+        draw_errors(curve[["nats"]])

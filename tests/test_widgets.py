@@ -1,9 +1,11 @@
 """Controls: every option of each is tried, errors are raised, the sentence says what the figure shows."""
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from causalkit.widgets import choice, explore, slider
+import causalkit as ck
+from causalkit.widgets import DIAL, choice, explore, shift_lab, slider
 
 
 def draw(strength, edge):
@@ -52,3 +54,107 @@ def test_bad_input():
         slider("x", [0, 1], 2)
     with pytest.raises(ValueError, match="not among its options"):
         choice("x", ["a"], "b")
+
+
+def test_a_png_is_shown_as_it_is_and_nothing_where_there_is_nothing_to_draw():
+    control = slider("x", [0, 1], 0)
+    _, picture, words = explore(lambda x: (b"png" if x == 0 else None, f"x is {x}"), x=control).children
+    assert (picture.value, picture.layout.display) == (b"png", None)
+    control.value = 1
+    assert (picture.value, picture.layout.display) == (b"", "none") and "x is 1" in words.value
+    control.value = 0
+    assert (picture.value, picture.layout.display) == (b"png", None)
+
+
+def lab(kind="spurious", direction=-1, n=2000, scm=None, **options):
+    return shift_lab(scm or TEACHING, "y", kind, direction, n=n, seed=0, **options)
+
+
+TEACHING = ck.teaching_scm()
+
+
+def test_the_crossing_is_where_the_closed_form_has_it():
+    # y = s + u, var s = 2, var u = 0.49; x3 = (1 - d) y + v, var v = 0.25; all features predict s + k (x3 - s)
+    k = 0.49 / (0.49 + 0.25)
+    squares = [k**2 * (2 + 0.49), 2 * 0.49 * (1 - k) * k, 0.49 * (1 - k) ** 2 + 0.25 * k**2 - 0.49]
+    d = max(np.roots(squares))
+    assert lab(n=100_000).crossing == pytest.approx(d**2 * 2.49 / 2 / 0.25, rel=0.03)
+
+
+def test_every_position_has_the_nats_that_it_says():
+    for kind in ("covariate", "label", "concept", "spurious", "selection"):
+        made = lab(kind)
+        assert list(made.strengths) == list(made.frames) == list(DIAL) and made.limit is None
+        for nats in (0.01, 1.0):
+            shifted = ck.SHIFTS[kind]("y", strength=made.strengths[nats], direction=-1)(TEACHING)
+            assert ck.kl(shifted, TEACHING, seed=5)["nats"].sum() == pytest.approx(nats, rel=0.05), kind
+
+
+def test_errors_are_those_of_least_squares_on_the_frames():
+    from sklearn.linear_model import LinearRegression
+
+    made, fitted = lab("concept"), TEACHING.sample(2000, seed=0)
+    for name, columns in made.predictors.items():
+        model = LinearRegression().fit(fitted[list(columns)], fitted["y"])
+        for nats, frame in made.frames.items():
+            rmse = np.sqrt(np.mean((model.predict(frame[list(columns)]) - frame["y"]) ** 2))
+            assert made.curve.loc[made.curve["nats"] == nats, name].item() == pytest.approx(rmse)
+    assert made.curve["nats"].is_monotonic_increasing
+
+
+def test_a_stable_set_keeps_its_error_and_the_words_say_what_crosses():
+    made = lab()
+    stable = made.curve["the stable set {x1, x2}"]
+    assert np.ptp(stable) < 0.01 * stable.mean() and f"The two cross at {made.crossing:.2g} nats." in made.words(0.3)
+    assert "stay within 1% of each other up to 3 nats" in lab("covariate").words(0.3)
+    assert "do not cross" in lab("concept").words(3.0) and "not promised" in lab("concept").words(3.0)
+    every = ck.random_scm(graph=ck.graphs.textbook("case_control"), mechanism="linear", seed=0)
+    assert "All features are the stable set." in lab("covariate", scm=every).words(1.0)
+    assert lab("covariate", scm=every).crossing is None
+
+
+def test_a_move_shows_what_a_fresh_figure_shows():
+    made = lab()
+    first = made.draw(1.0)
+    others = {made.draw(nats)[0] for nats in DIAL}
+    assert len(others) == len(DIAL) and made.draw(1.0) == first and lab() is made
+    assert all(png.startswith(b"\x89PNG") for png in others)
+    figure = made.figure(1.0)
+    shown = [axes.get_xlabel() for axes in figure.axes]
+    assert shown[1:] == ["shift, nats", "y", "x3", "x5"]
+
+
+def test_a_laboratory_says_why_it_does_not_open():
+    with pytest.raises(ValueError, match="unknown target 'z'"):
+        shift_lab(TEACHING, "z", "spurious", n=100, seed=0)
+    with pytest.raises(ValueError, match="unknown shift 'spurios'"):
+        lab("spurios")
+    with pytest.raises(ValueError, match="no observed effects"):
+        shift_lab(TEACHING, "x5", "spurious", n=100, seed=0)
+    with pytest.raises(ck.shifts.Unreachable, match="uniform noise"):
+        lab("covariate", scm=ck.teaching_scm(noise="uniform"))
+    for dial in [(0.0,), (0.1, 1.0), (0.0, 1.0, 0.1), (0.0, 0.0, 1.0)]:
+        with pytest.raises(ValueError, match="must begin at 0 and rise"):
+            lab(dial=dial)
+    with pytest.raises(ValueError, match="2 nats is no position of the dial"):
+        lab().draw(2.0)
+    coded = ck.random_scm(graph=ck.graphs.parse("x -> y"), mechanism={"x": "categorical", "y": "linear"}, seed=1)
+    with pytest.raises(ValueError, match="'x' is discrete with"):
+        shift_lab(coded, "x", "spurious", n=100, seed=0)
+
+
+def test_a_dial_that_ends_early_says_so_where_it_ends():
+    scm = ck.random_scm(graph=ck.graphs.textbook("front_door"), mechanism="linear", seed=0)
+    made = shift_lab(scm, "y", "selection", n=500, seed=0)
+    last = max(made.strengths)
+    assert 0 < last < 3.0 and made.curve["nats"].max() == last
+    assert made.crossing is not None or f"up to {last:g} nats" in made.words(last)
+    with pytest.raises(ck.shifts.Unreachable, match="at most"):
+        made.draw(3.0)
+
+
+def test_a_discrete_target_of_two_levels_has_a_laboratory():
+    families = {"x": "linear", "y": "logistic", "z": "categorical"}
+    scm = ck.random_scm(graph=ck.graphs.parse("x -> y -> z"), mechanism=families, seed=1)
+    made = shift_lab(scm, "y", "spurious", n=500, seed=0, dial=(0, 0.01, 0.1))
+    assert made.draw(0.1)[0] != made.draw(0.0)[0] and [*made.predictors][1] == "the stable set {x}"

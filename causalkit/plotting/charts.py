@@ -1,4 +1,4 @@
-"""Charts: data by environment, curves over runs, effects with intervals, how often an edge comes back."""
+"""Charts: data by environment, curves over runs, effects with intervals, how often an edge comes back, calibration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from causalkit.plotting.style import COLOURS, LINES, MARKERS, axes_or_new
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_curves", "plot_edge_frequencies", "plot_effects", "plot_environments"]
+__all__ = ["plot_calibration", "plot_curves", "plot_edge_frequencies", "plot_effects", "plot_environments"]
 
 
 def plot_environments(environments: Iterable[Any], x: str, y: str, ax: Axes | None = None) -> Axes:
@@ -146,4 +146,38 @@ def plot_edge_frequencies(table: pd.DataFrame, truth: nx.DiGraph | None = None, 
             tick.set(fontweight="bold" if known else "normal", color="black" if known else "0.45")
     ax.set(xlim=(0, 1), xlabel="share of resamples")
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def plot_calibration(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How many of the edges are true against the share of resamples that claimed them, with 95% intervals.
+
+    On the dotted diagonal, shares can be read as probabilities; below it they promise too much. The size of a marker
+    grows with the number of claims in its bin.
+
+    Args:
+        table: What `ck.calibration` returns.
+        ax: Where to draw; new axes if None.
+
+    Raises:
+        ValueError: A column is missing, not numeric, or not finite.
+
+    Example:
+        >>> import causalkit as ck
+        >>> boot = ck.bootstrap(ck.teaching_scm().sample(200, seed=0), n=5)
+        >>> axes = plot_calibration(ck.calibration(boot, ck.teaching_scm().graph))
+    """
+    if "claim" not in table.columns:
+        raise unknown("column", "claim", map(str, table.columns))
+    check_frame(table, ["n", "claimed", "true", "true_low", "true_high"])
+    ax = axes_or_new(ax)
+    ax.plot([0, 1], [0, 1], color="0.5", lw=1, ls=":")
+    for k, (claim, rows) in enumerate(table.groupby("claim", sort=False)):
+        x, y = rows["claimed"], rows["true"]
+        ax.vlines(x, rows["true_low"], rows["true_high"], color=COLOURS[k % 8], lw=1.2)
+        label = f"{claim} ({int(rows['n'].sum())} claims)"
+        ax.plot(x, y, color=COLOURS[k % 8], ls=LINES[k % 8], marker=MARKERS[k % 8], ms=3, lw=1.6, label=label)
+        ax.scatter(x, y, s=12 + 14 * np.log2(rows["n"]), color=COLOURS[k % 8], marker=MARKERS[k % 8], zorder=3)
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="share of resamples with it", ylabel="share that is true")
+    ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=3.5)
     return ax

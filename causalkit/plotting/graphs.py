@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from itertools import combinations
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -17,7 +18,7 @@ from causalkit.plotting.style import axes_or_new
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["VERDICTS", "describe", "draw_graph", "layout", "plot_comparison"]
+__all__ = ["VERDICTS", "Places", "describe", "draw_graph", "draw_lines", "layout", "plot_comparison", "tangle"]
 
 Places = Mapping[Hashable, tuple[float, float]]
 
@@ -50,14 +51,14 @@ def layout(graph: nx.DiGraph) -> dict[Hashable, tuple[float, float]]:
         acyclic.add_edge(*((b, a) if nx.has_path(acyclic, b, a) else (a, b)))
     layers = [list(layer) for layer in nx.topological_generations(acyclic)]
     edges = list(acyclic.edges)
-    best = _tangle(_places(layers), edges)
+    best = tangle(_places(layers), edges)
     improved = len(edges) <= 60
     while improved and best > 0:
         improved = False
         for layer in layers:
             for i, j in combinations(range(len(layer)), 2):
                 layer[i], layer[j] = layer[j], layer[i]
-                score = _tangle(_places(layers), edges)
+                score = tangle(_places(layers), edges)
                 if score < best:
                     best, improved = score, True
                 else:
@@ -71,7 +72,7 @@ def _places(layers: list[list[Hashable]]) -> dict[Hashable, tuple[float, float]]
     return {v: (float(x), (len(layer) - 1) / 2 - k) for x, layer in enumerate(layers) for k, v in enumerate(layer)}
 
 
-def _tangle(places: Places, edges: list[tuple[Hashable, Hashable]]) -> float:
+def tangle(places: Places, edges: list[tuple[Hashable, Hashable]]) -> float:
     """Crossings of straight edges, plus 3 for each node that one runs through, plus a little for their length."""
     if not edges:
         return 0.0
@@ -110,7 +111,7 @@ def draw_graph(
     """
     lines = [(a, b, "->", "#333333", "-") for a, b in graph.edges if not graph.has_edge(b, a)]
     lines += [(a, b, "-", "#333333", "-") for a, b in undirected_edges(graph)]
-    return _draw(graph, lines, ax, highlight, positions)
+    return draw_lines(graph, lines, ax, highlight, positions)
 
 
 def plot_comparison(
@@ -137,7 +138,7 @@ def plot_comparison(
         if verdict in counts
     ]
     observed = truth.subgraph([node for node in truth.nodes if node in learned])
-    ax = _draw(observed, lines, ax, (), positions, below=13.0 * ((len(handles) + 1) // 2))
+    ax = draw_lines(observed, lines, ax, (), positions, below=13.0 * ((len(handles) + 1) // 2))
     if handles:
         ax.legend(
             handles=handles, loc="lower center", ncols=2, frameon=False, fontsize=8, handlelength=4.5, borderpad=0
@@ -171,17 +172,19 @@ def describe(learned: nx.DiGraph, truth: nx.DiGraph, called: str = "true") -> st
     return f"{head}; {extra if pairs['extra'] else 'no edge is extra'}."
 
 
-def _draw(
+def draw_lines(
     graph: nx.DiGraph,
     lines: list[tuple[Hashable, Hashable, str, str, Any]],
     ax: Axes | None,
     highlight: Iterable[Hashable],
     positions: Places | None,
     below: float = 0.0,
+    looks: Mapping[Hashable, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Axes:
     """Nodes as circles of a size that fits the axes, edges (a, b, arrow, colour, style) bent around them.
 
-    The lowest `below` points (1/72 inch) of the axes are left free.
+    The lowest `below` points (1/72 inch) of the axes are left free. `looks` gives a node another look: what `scatter`
+    takes, and "ring", the colour of a second, dashed outline, and "badge", a letter beside it.
     """
     ax = axes_or_new(ax)
     positions, highlight = layout(graph) if positions is None else positions, set(highlight)
@@ -204,7 +207,8 @@ def _draw(
     for line in lines:
         _edge(ax, places, centres, radius, line)
     for node, place in places.items():
-        _node(ax, node, place, radius, node in highlight, bool(graph.nodes[node].get("hidden")))
+        hidden = bool(graph.nodes[node].get("hidden"))
+        _node(ax, node, place, radius, node in highlight, hidden, looks.get(node, {}))
     return ax
 
 
@@ -239,15 +243,31 @@ def _edge(
     ax.add_patch(patch)
 
 
-def _node(ax: Axes, node: Hashable, place: np.ndarray, radius: float, bold: bool, hidden: bool) -> None:
+def _node(
+    ax: Axes, node: Hashable, place: np.ndarray, radius: float, bold: bool, hidden: bool, look: Mapping[str, Any]
+) -> None:
     """A circle with its name inside, or below it where the name is too long to read inside."""
     face = "#F0E442" if bold else "#EEEEEE" if hidden else "white"
-    outline: dict[str, Any] = {"linewidth": 2.4 if bold else 1.2, "linestyle": "--" if hidden else "-"}
+    style: dict[str, Any] = {"linewidth": 2.4 if bold else 1.2, "linestyle": "--" if hidden else "-"}
+    style |= {"facecolor": face, "edgecolor": "black"} | {k: v for k, v in look.items() if k not in ("ring", "badge")}
     x, y = place
-    ax.scatter(x, y, s=(2 * radius) ** 2, facecolor=face, edgecolor="black", zorder=2, **outline)
+    ax.scatter(x, y, s=(2 * radius) ** 2, zorder=2, **style)
+    if "ring" in look:
+        ring: dict[str, Any] = {
+            "facecolor": "none",
+            "edgecolor": look["ring"],
+            "linestyle": (0, (3, 1.5)),
+            "clip_on": False,
+        }
+        ax.scatter(x, y, s=(2 * radius + 7) ** 2, linewidth=1.8, zorder=2, **ring)
     name = str(node)
     size = min(10.0, 2.9 * radius / max(len(name), 1))
     inside = size >= 6.3
     text: dict[str, Any] = {"ha": "center", "va": "center_baseline" if inside else "top", "zorder": 3}
-    offset = (0, 0 if inside else -radius - 2)
+    offset = (0.0, 0.0 if inside else -radius - (5.5 if "ring" in look else 2))
     ax.annotate(name, (x, y), offset, textcoords="offset points", fontsize=size if inside else 8, **text)
+    if "badge" in look:
+        corner: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "fontweight": "bold", "zorder": 4}
+        circle = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": "black", "linewidth": 0.8}
+        aside = (0.72 * radius + 4, 0.72 * radius + 4)
+        ax.annotate(look["badge"], (x, y), aside, textcoords="offset points", bbox=circle, **corner)

@@ -5,5 +5,6 @@ figure, which reads without a kernel, and again by `explore` whenever a control 
 """
 
 from causalkit.widgets.explore import choice, explore, slider
+from causalkit.widgets.laboratory import DIAL, ShiftLab, shift_lab
 
-__all__ = ["choice", "explore", "slider"]
+__all__ = ["DIAL", "ShiftLab", "choice", "explore", "shift_lab", "slider"]

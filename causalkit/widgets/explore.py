@@ -51,13 +51,14 @@ def choice(label: str, options: Sequence[str], value: str) -> ipywidgets.Dropdow
     return ipywidgets.Dropdown(options=list(options), value=value, **_looks(label))
 
 
-def explore(draw: Callable[..., tuple[Figure, str]], **controls: Any) -> ipywidgets.VBox:
+def explore(draw: Callable[..., tuple[Figure | bytes | None, str]], **controls: Any) -> ipywidgets.VBox:
     """The controls above the figure that they change, and below it the sentence that says the same in words.
 
     An error in `draw` is raised, not swallowed as ipywidgets' `interact` does.
 
     Args:
-        draw: From the controls' values, by name, to a matplotlib figure and a sentence.
+        draw: From the controls' values, by name, to a figure and a sentence. The figure is one of matplotlib's, a PNG
+            image as bytes, or None where there is nothing to draw and the sentence says why.
         **controls: Argument of `draw` -> a control made by `slider` or `choice`.
 
     Raises:
@@ -79,22 +80,24 @@ def explore(draw: Callable[..., tuple[Figure, str]], **controls: Any) -> ipywidg
 
     def show(_change: object = None) -> None:
         figure, sentence = draw(**{name: control.value for name, control in controls.items()})
-        png = io.BytesIO()
-        figure.savefig(png, format="png", bbox_inches="tight")
-        _close(figure)
-        picture.value = png.getvalue()
+        picture.value = figure if isinstance(figure, bytes) else b"" if figure is None else _png(figure)
+        picture.layout.display = "none" if figure is None else None
         words.value = f'<p role="status">{html.escape(sentence)}</p>'
 
     for control in controls.values():
         control.observe(show, names="value")
     show()
-    return ipywidgets.VBox([ipywidgets.HBox(list(controls.values())), picture, words])
+    row = ipywidgets.HBox(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
+    return ipywidgets.VBox([row, picture, words])
 
 
-def _close(figure: Figure) -> None:
+def _png(figure: Figure) -> bytes:
     import matplotlib.pyplot as plt
 
+    png = io.BytesIO()
+    figure.savefig(png, format="png", bbox_inches="tight")
     plt.close(figure)  # otherwise the inline backend would show it a second time
+    return png.getvalue()
 
 
 def _check_value(label: str, options: Sequence[Any], value: Any) -> None:
