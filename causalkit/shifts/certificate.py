@@ -73,8 +73,8 @@ class Certificate:
 
     @property
     def total(self) -> float:
-        """KL(shifted || original) of the joint, nats."""
-        return float(self.nats["nats"].sum()) if len(self.nats) else 0.0
+        """KL(shifted || original) of the joint, nats; NaN where a density is not known."""
+        return float(self.nats["nats"].sum(skipna=False)) if len(self.nats) else 0.0
 
     def table(self) -> pd.DataFrame:
         """A row a feature set that was looked at, smallest first: S, size, stable."""
@@ -132,7 +132,7 @@ def certify(
     """The certificate of what turned one SCM into another: the mechanisms in `changed`, or rows kept by `drivers`.
 
     Raises:
-        ValueError: The target or a feature is unknown or hidden.
+        ValueError: The target or a feature is unknown or hidden; arrows before and after that make a cycle together.
     """
     changed, drivers = tuple(changed), tuple(drivers)
     features = tuple(task.features if task is not None else (v for v in scm.observed if v != target))
@@ -144,7 +144,7 @@ def certify(
             raise ValueError(
                 f"the {role} {name!r} is hidden, so P({target} | S) is not to be seen: take an observed one"
             )
-    diagram, sources = _diagram(scm.graph, changed, drivers)
+    diagram, sources = _diagram(nx.compose(scm.graph, shifted.graph), changed, drivers)
     searched = features if len(features) <= FEATURES else tuple(pool(diagram, target, sources, features, FEATURES))
     sets = tuple(separating_sets(diagram, target, sources, searched, max_size=max_size))
     stable, chosen = most_informative(diagram, scm, target, sets)
@@ -162,7 +162,10 @@ def certify(
 
 
 def _diagram(graph: nx.DiGraph, changed: tuple[str, ...], drivers: tuple[str, ...]) -> tuple[nx.DiGraph, set[str]]:
-    """The selection diagram, and the nodes from which the target must be separated."""
+    """The selection diagram, and the nodes from which the target must be separated.
+
+    The graph has the arrows before and those after: a new mechanism may hear other causes than the old one did.
+    """
     diagram = nx.DiGraph(check_dag(graph))
     environment = "E" if "E" not in graph else "E*"
     diagram.add_edges_from((environment, v) for v in changed)
@@ -176,12 +179,15 @@ def _diagram(graph: nx.DiGraph, changed: tuple[str, ...], drivers: tuple[str, ..
 
 def _keeps(kind: str, scm: SCM, target: str, changed: tuple[str, ...], drivers: tuple[str, ...]) -> str:
     others = ", ".join(v for v in scm.observed if v != target)
+    moved = f"every mechanism but {'that' if len(changed) == 1 else 'those'} of {', '.join(changed)}"
+    if drivers and changed:
+        return f"{moved}, before selection"
     if drivers == (target,) or (kind == "label" and changed == (target,)):
         return f"P({others} | {target})"
     if drivers:
         return f"P(all other variables | {', '.join(drivers)})"
     if target in changed:
-        return f"every mechanism but {'that' if len(changed) == 1 else 'those'} of {', '.join(changed)}"
+        return moved
     parents = ", ".join(parents_of(scm.graph, target))
     return f"P({target} | {parents})" if parents else f"P({target})"
 

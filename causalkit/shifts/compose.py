@@ -102,7 +102,7 @@ class Composed:
         )
 
 
-def compose(*shifts: Shift | Replaced) -> Composed:
+def compose(*shifts: Shift | Replaced | Composed) -> Composed:
     """The shift that applies these in turn, the first one first.
 
     Args:
@@ -117,7 +117,7 @@ def compose(*shifts: Shift | Replaced) -> Composed:
     """
     if not shifts:
         raise ValueError("compose needs at least one shift: compose(ck.shifts.covariate('y', nats=0.5), ...)")
-    return Composed(tuple(shifts))
+    return Composed(tuple(s for shift in shifts for s in (shift.shifts if isinstance(shift, Composed) else (shift,))))
 
 
 def do(values: Mapping[str, float | np.ndarray | pd.Series]) -> Replaced:

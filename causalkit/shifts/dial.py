@@ -1,19 +1,21 @@
 """The dial: the strength at which a shift is so many nats from the original.
 
 KL(shifted || original) is computed on the same rows for every strength, so that it is a smooth function of it. The
-first strength on a doubling grid that reaches the wanted value ends a bracket, in which the root is found (Brent's
-method, by SciPy); with more rows again, until the divergence there is known to 0.5%.
+first strength on a doubling grid that reaches the wanted value, on few rows, says where to look; there the root is
+found (Brent's method, by SciPy), and with more rows again, until the divergence is known to 0.5%.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
-from causalkit.divergence import BLOCK, BLOCKS, kl, standard_error, terms, tilted_kl
+from causalkit.divergence import BLOCK, BLOCKS, standard_error, terms, tilted_kl
 from causalkit.scm import SCM
 from causalkit.seeds import integer
 from causalkit.shifts.tilt import Tilt
@@ -25,8 +27,10 @@ __all__ = ["Unreachable", "solve"]
 
 GRID = tuple(2.0**k for k in range(-10, 11))
 """Strengths at which the dial looks for the wanted divergence, from 1/1024 to 1024."""
-KEPT = 1e-4
-"""The smallest share of rows that a selection made by the dial keeps."""
+WIDEST = 256.0
+"""The largest strength of how="scale", whose factor exp(256) squared is still a number."""
+KEPT = 1e-3
+"""The smallest share of rows that a selection made by the dial keeps: with less, few rows decide its divergence."""
 
 
 class Unreachable(ValueError):
@@ -47,88 +51,116 @@ def solve(shift: Shift, scm: SCM, precision: float = 0.005) -> float:
 
     Raises:
         Unreachable: The divergence stays below the wanted one (the largest is named), or is infinite however small
-            the strength (the noise is named, and an alternative).
+            the strength (the noise is named, and an alternative), or has tails so heavy that its standard error is
+            still over four times what it should be when all BLOCKS are used.
     """
     nats = float(shift.nats)  # type: ignore[arg-type]
     if nats == 0:
         return 0.0
-    measure = _of_selection(shift, scm) if shift.selects(scm) else _of_mechanisms(shift, scm)
-    low, high = _bracket(shift, scm, measure, nats)
-    strength = _root(measure, nats, low, high, 1)
-    _, se = measure(strength, 1)
+    curve, limit = _of_selection(shift, scm) if shift.selects(scm) else _of_mechanisms(shift, scm)
+    measure = lru_cache(maxsize=None)(curve)
+    if math.isinf(measure(GRID[0], 0)[0]):
+        raise _infinite(shift, scm)
+    grid = [*(s for s in GRID if s < limit), limit]
+    near = next((s for s in grid if measure(s, 0)[0] >= nats), None)
+    near = max(grid, key=lambda s: measure(s, 0)[0]) if near is None else near
+    strength = _root(measure, nats, near, limit, 1, step=2.0)
+    value, se = measure(near if strength is None else strength, 1)
     # a selection is judged by one score a row, so more of them cost little
-    precision = precision / 3 if shift.selects(scm) else precision
-    blocks = min(BLOCKS, math.ceil((se / (precision * nats)) ** 2))
+    wanted = precision / 2 if shift.selects(scm) else precision
+    blocks = min(BLOCKS, math.ceil((se / (wanted * value)) ** 2))
     if blocks > 1:
-        strength = _root(measure, nats, 0.95 * strength, 1.05 * strength, blocks)
+        strength = _root(measure, nats, near if strength is None else strength, limit, blocks, step=1.05)
+    if strength is None:
+        raise Unreachable(
+            f"{nats:g} nats are out of reach: a {shift.kind} shift of direction {shift.direction:+d} gives at most "
+            f"{measure(near, blocks)[0]:.3g} nats on this SCM (looked at up to strength {limit:.4g}): ask for less, "
+            f"or turn the direction"
+        )
+    if blocks == BLOCKS and measure(strength, blocks)[1] > 4 * precision * nats:
+        raise _heavy(shift, scm, strength, measure(strength, blocks)[1] / nats)
     return strength
 
 
-def _bracket(shift: Shift, scm: SCM, measure: Measure, nats: float) -> tuple[float, float]:
-    """Two neighbours of the grid between which the divergence reaches `nats` for the first time."""
-    before, largest = 0.0, 0.0
-    for strength in GRID:
-        value, _ = measure(strength, 0)
-        if math.isinf(value):
-            raise _infinite(shift, scm, strength)
-        if math.isnan(value):
-            break
-        if value >= nats:
-            return before, strength
-        before, largest = strength, max(largest, value)
-    raise Unreachable(
-        f"{nats:g} nats are out of reach: a {shift.kind} shift of direction {shift.direction:+d} gives at most "
-        f"{largest:.3g} nats on this SCM (looked at up to strength {before:g}): ask for less, or turn the direction"
-    )
-
-
-def _root(measure: Measure, nats: float, low: float, high: float, blocks: int) -> float:
-    """The strength within (or, should the rows disagree, near) the bracket at which the divergence is `nats`."""
+def _root(measure: Measure, nats: float, near: float, limit: float, blocks: int, *, step: float) -> float | None:
+    """The strength at which the divergence is `nats`, looked for from `near` on in growing steps; None if too far."""
     from scipy.optimize import brentq
 
+    low = high = near
+    while measure(high, blocks)[0] < nats:
+        if high >= limit:
+            return None
+        low, high, step = high, min(high * step, limit), step**1.5
+    while measure(low, blocks)[0] >= nats:
+        low, high, step = low / step, low, step**1.5
+
     def excess(strength: float) -> float:
-        return measure(strength, blocks)[0] - nats if strength else -nats
+        # far up, it may be larger than the largest number
+        return min(measure(strength, blocks)[0] / nats, 1e6) - 1
 
-    while excess(low) > 0:
-        low /= 2
-    while excess(high) < 0:
-        high *= 1.1
-    return float(brentq(excess, low, high, rtol=1e-7))
+    return float(brentq(excess, low, high, rtol=1e-7 if blocks == 1 else 1e-4))
 
 
-def _of_mechanisms(shift: Shift, scm: SCM) -> Measure:
+def _of_mechanisms(shift: Shift, scm: SCM) -> tuple[Measure, float]:
+    """The divergence as a function of the strength and the blocks of rows, and the largest strength."""
+
     def measure(strength: float, blocks: int) -> tuple[float, float]:
-        shifted = shift.moved(scm, shift.direction * strength)
-        fixed, drawn, _ = terms(shifted, scm, integer(0, "dial"), max(blocks, 1), BLOCK if blocks else 2_000)
-        total = drawn.sum(1)
-        return sum(fixed.values()) + float(total.mean()), standard_error(total)
+        total, _ = _terms(shift, scm, strength, blocks)
+        return float(total.mean()), standard_error(total)
 
-    return measure
+    return measure, WIDEST if shift.how == "scale" else GRID[-1]
 
 
-def _of_selection(shift: Shift, scm: SCM) -> Measure:
+def _terms(shift: Shift, scm: SCM, strength: float, blocks: int) -> tuple[Tensor, dict[str, float]]:
+    """The divergence given the parents [n], on rows that are the same for all strengths, and its mean a mechanism."""
+    shifted = shift.moved(scm, shift.direction * strength)
+    fixed, drawn, how = terms(shifted, scm, integer(0, "dial"), max(blocks, 1), BLOCK if blocks else 2_000)
+    means = zip((v for v in how if v not in fixed), drawn.mean(0).tolist(), strict=True)
+    return drawn.sum(1) + sum(fixed.values()), {**fixed, **dict(means)}
+
+
+def _of_selection(shift: Shift, scm: SCM) -> tuple[Measure, float]:
+    """As `_of_mechanisms`; the largest strength is the one at which a share KEPT of the rows is kept."""
+    from scipy.optimize import brentq
+
     tilt = Tilt.of(scm, shift.drivers(scm), shift.direction)
+    source = scm.marginal(tilt.on)
     scores: list[np.ndarray] = []
 
-    def measure(strength: float, blocks: int) -> tuple[float, float]:
+    def log_weights(strength: float, blocks: int) -> tuple[np.ndarray, float]:
         while len(scores) < max(blocks, 1):
-            seed = integer(0, "dial", len(scores))
-            scores.append(tilt.score(scm.marginal(tilt.on).sample(BLOCK, seed=seed, hidden=True)))
+            scores.append(tilt.score(source.sample(BLOCK, seed=integer(0, "dial", len(scores)), hidden=True)))
         log_weight = shift.direction * strength * np.concatenate(scores[: max(blocks, 1)])
-        log_mass = float(np.logaddexp.reduce(log_weight) - math.log(len(log_weight)))
-        if log_mass - 3 * strength < math.log(KEPT):
-            return math.nan, math.nan  # further than rejection sampling goes
+        return log_weight, float(np.logaddexp.reduce(log_weight) - math.log(len(log_weight)))
+
+    def measure(strength: float, blocks: int) -> tuple[float, float]:
+        log_weight, log_mass = log_weights(strength, blocks)
         return tilted_kl(log_weight - log_mass)
 
-    return measure
+    def spare(strength: float) -> float:
+        return log_weights(strength, 1)[1] - 3 * strength - math.log(KEPT)
+
+    return measure, GRID[-1] if spare(GRID[-1]) > 0 else float(brentq(spare, 0, GRID[-1]))
 
 
-def _infinite(shift: Shift, scm: SCM, strength: float) -> Unreachable:
-    table = kl(shift.by(scm, strength), scm, seed=0)
-    name = table.index[np.isinf(table["nats"])][0]
+def _infinite(shift: Shift, scm: SCM) -> Unreachable:
+    name = next(v for v, nats in _terms(shift, scm, GRID[0], 0)[1].items() if math.isinf(nats))
     family = scm.mechanisms[name].noise.family
     return Unreachable(
         f"the divergence is infinite at any strength: {name!r} has {family} noise, and the shift makes values that "
         f"the original cannot make. Let how='scale', direction=-1 narrow its noise, give it noise with unbounded "
         f"support (gaussian, laplace), or set strength= and do without nats"
+    )
+
+
+def _heavy(shift: Shift, scm: SCM, strength: float, error: float) -> Unreachable:
+    start = f"{shift.nats:g} nats cannot be told: {BLOCK * BLOCKS:,} draws leave a standard error of {error:.0%}, for "
+    if shift.selects(scm):
+        return Unreachable(f"{start}too few of them are kept: ask for less, or set strength= and do without nats")
+    of = _terms(shift, scm, strength, 1)[1]
+    name = max(of, key=of.__getitem__)
+    return Unreachable(
+        f"{start}what the shift costs at {name!r}, which has {scm.mechanisms[name].noise.family} noise, has tails so "
+        f"heavy over its parents that the mean may be infinite. Use how='scale', noise with heavier tails there or "
+        f"lighter ones upstream, or set strength= and do without nats"
     )

@@ -144,7 +144,11 @@ class Shift:
         """The variables on which it depends whether a row is kept: the target of a label shift, or `on`."""
         if self.kind == "label":
             return (self._aim(),)
-        return self.on or (self._aim(), *(parents_of(scm.graph, self._aim()) or children_of(scm.graph, self._aim())))
+        if self.on:
+            return self.on
+        near = [parents_of(scm.graph, self._aim()), children_of(scm.graph, self._aim())]
+        causes, effects = ([v for v in several if v in scm.observed] for several in near)
+        return (self._aim(), *(causes or effects))
 
     def changed(self, scm: SCM) -> tuple[str, ...]:
         """The variables whose mechanisms it moves in this SCM.
@@ -415,8 +419,9 @@ def selection(
     """Rows are seen with a chance that depends on the variables in `on`, all mechanisms standing.
 
     The weight is exp(+-strength z), z the sum of their standardised values over the root of their number, clipped
-    at +-3. By default `on` is the target and its causes (its effects if it is a root), which selection makes
-    dependent (Berkson 1946). The result is a `Selected`.
+    at +-3. By default `on` is the target and its observed causes (its effects if it has none), which selection
+    makes dependent (Berkson 1946; of Gaussian variables in a linear SCM, such weights move the means and, but for the
+    clipping, no covariance). The result is a `Selected`.
 
     Example:
         >>> import causalkit as ck

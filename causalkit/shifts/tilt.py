@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from causalkit.errors import check_frame
 from causalkit.scm import SCM
 
 __all__ = ["Tilt", "moments"]
@@ -37,11 +38,13 @@ class Tilt:
     def of(cls, scm: SCM, on: tuple[str, ...], amount: float) -> Tilt:
         """The tilt by these variables, standardised by draws of this SCM."""
         known = moments(scm, on)
+        for name in known.index[known["sd"] == 0]:
+            raise ValueError(f"{name!r} never varies, so no row can be selected by it: select by another variable")
         return cls(on, tuple(known["mean"]), tuple(known["sd"]), amount)
 
     def score(self, frame: pd.DataFrame) -> np.ndarray:
         """z clipped to +-3, [n]."""
-        standard = (frame[list(self.on)].to_numpy(np.float64) - self.mean) / self.sd
+        standard = (check_frame(frame, self.on).to_numpy(np.float64) - self.mean) / self.sd
         return np.clip(standard.sum(1) / math.sqrt(len(self.on)), -3, 3)
 
     def __call__(self, frame: pd.DataFrame) -> np.ndarray:
