@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from causalkit.errors import check_frame
-from causalkit.graphs import adjacency, check_dag, cpdag, project
+from causalkit.graphs import adjacency, check_dag, cpdag, parents_of, possible_parents, project
 
 __all__ = ["compare", "differences", "sortability", "standardise"]
 
 
-def compare(learned: nx.DiGraph, truth: nx.DiGraph) -> pd.Series:
+def compare(learned: nx.DiGraph, truth: nx.DiGraph, target: str | None = None) -> pd.Series:
     """The distances between a learned graph and the true one, both DAG or CPDAG, over the same observed variables.
 
     - shd: pairs whose edge differs; reversed, or directed against undirected, counts once. It is the sum of
@@ -30,9 +30,12 @@ def compare(learned: nx.DiGraph, truth: nx.DiGraph) -> pd.Series:
     - skeleton_precision, skeleton_recall, skeleton_f1: of joined pairs, whatever the direction.
     - arrow_precision, arrow_recall, arrow_f1: of directed edges; undirected ones carry no arrowhead. Against a true
       DAG, the recall of a perfect CPDAG is the share of arrows that data can orient.
-    - parent_aid, ancestor_aid: share in [0, 1] of ordered pairs (cause, outcome) whose effect is got wrong by
-      adjusting for the learned graph's parents (ancestors) of the cause; `..._mistakes` is their count.
+    - parent_aid, ancestor_aid, oset_aid: share in [0, 1] of ordered pairs (cause, outcome) whose effect is got wrong
+      by adjusting for the learned graph's parents of the cause, its ancestors, or the set that is optimal by that
+      graph (the one of least variance); `..._mistakes` is their count.
     - sid: the structural intervention distance, the same between DAGs alone; `sid_mistakes` is the count.
+    - mask_missing, mask_extra: only with a target, what the learned graph does to a model that may use the target's
+      possible parents alone (encoder "possible_parents"): how many true causes it hides, how many others it shows.
 
     Precision with nothing claimed, and recall with nothing to find, are 1. Adjustment distances are not symmetric:
     the true graph judges. They are NaN where they have no meaning: sid with undirected edges on either side; all
@@ -45,11 +48,20 @@ def compare(learned: nx.DiGraph, truth: nx.DiGraph) -> pd.Series:
     other, the arrow stands for both. Either way no DAG over the observed variables says the same as such a truth, so
     shd_cpdag and the adjustment distances are NaN.
 
+    A class that background knowledge has narrowed down (`graph.graph["knowledge"]`) is widened again for shd_cpdag. The
+    adjustment distances read it as they read a CPDAG: now and then they take for open what the knowledge has settled,
+    and count an effect too many, never one too few. What a learned graph's effects are, `ck.effect_errors` says.
+
     Source: Tsamardinos, Brown and Aliferis (2006), section 5.2 (shd); Peters and Buehlmann (2015) (sid); Henckel,
     Wuertzen and Weichwald (2024) (aid; computed by their gadjid); Verma (1993) (latent projection).
 
+    Args:
+        learned: What was found.
+        truth: What is true.
+        target: The variable that a model is to predict.
+
     Raises:
-        ValueError: The observed variables differ (named), a DAG has a cycle, a graph is a PAG.
+        ValueError: The observed variables differ (named), a DAG has a cycle, a graph is a PAG, an unknown target.
 
     Example:
         >>> from causalkit import graphs
@@ -70,7 +82,11 @@ def compare(learned: nx.DiGraph, truth: nx.DiGraph) -> pd.Series:
     known = not left_confounded and not right_confounded
     if known:
         result["shd_cpdag"] = int((differences(cpdag(left), cpdag(right))["verdict"] != "right").sum())
-    return pd.Series({**result, **_adjustment(left, right, known)}, dtype=np.float64)
+    result |= _adjustment(left, right, known)
+    if target is not None:
+        shown, causes = set(possible_parents(left, target)), set(parents_of(right, target))
+        result |= {"mask_missing": len(causes - shown), "mask_extra": len(shown - causes)}
+    return pd.Series(result, dtype=np.float64)
 
 
 def differences(learned: nx.DiGraph, truth: nx.DiGraph) -> pd.DataFrame:
@@ -239,7 +255,7 @@ def _adjustment(learned: nx.DiGraph, truth: nx.DiGraph, known: bool) -> dict[str
     left, right = (_coded(graph, nodes) for graph in (learned, truth))
     result: dict[str, float] = {}
     usable = known and len(nodes) > 1 and all(graph.graph.get("valid", True) for graph in (learned, truth))
-    for name in ("parent_aid", "ancestor_aid", "sid"):
+    for name in ("parent_aid", "ancestor_aid", "oset_aid", "sid"):
         known = usable and (name != "sid" or max(left.max(), right.max()) < 2)
         # the true graph comes first; rows point at columns
         distance = getattr(gadjid, name)

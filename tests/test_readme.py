@@ -21,6 +21,14 @@ def test_the_twenty_lines_run(capsys):
     assert "spurious shift of y" in capsys.readouterr().out
 
 
+def test_the_truths_to_experiment_with_run(capsys):
+    code = re.search(r"## Truths.*?```python\n(.*?)```", TEXT, re.DOTALL).group(1)
+    namespace: dict = {}
+    exec(code, namespace)
+    assert "composed shift of y" in capsys.readouterr().out
+    assert len(namespace["weights"]) == 1000 and namespace["weights"].std() > 0.1
+
+
 def test_the_make_targets_exist():
     wanted = set(re.findall(r"^make (\w+)", TEXT, re.MULTILINE)) | set(re.findall(r"`make (\w+)`", TEXT))
     assert {"run", "test", "wheelhouse", "offline"} <= wanted

@@ -116,7 +116,7 @@ def test_internal_standardisation_helps_on_er_graphs_and_not_on_scale_free_ones(
 )
 def test_a_broken_assumption_does_its_damage(assumption, damaged):
     intact, broken = (
-        [metrics("failure", assumption=assumption, level=level, seed=seed) for seed in range(3)] for level in (0.0, 1.0)
+        [metrics("failure", assumption=assumption, level=level, seed=seed) for seed in range(6)] for level in (0.0, 1.0)
     )
     assert all(run["graph_error"] == 0 and run["advantage"] > 0.4 for run in intact)
     for name in damaged:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,16 +12,20 @@ import networkx as nx
 import pandas as pd
 import torch
 
-from causalkit.discovery.frames import check
-from causalkit.discovery.learn import learn, method_named
+from causalkit.discovery.catalogue import ABOUT, METHODS, About
+from causalkit.discovery.frames import check, discrete_columns
+from causalkit.discovery.knowledge import Knowledge
+from causalkit.discovery.learn import doors, learn
+from causalkit.discovery.limits import DiscoveryTimeout
 from causalkit.seeds import Seed, generator, integer
 
 __all__ = ["bootstrap"]
 
 
 def bootstrap(
-    frame: pd.DataFrame, method: str = "flop", n: int = 100, *,
-    seed: Seed = 0, n_jobs: int = 1, progress: bool = False, **options: Any,
+    data: pd.DataFrame | Sequence[Any], method: str = "flop", n: int = 100, *,
+    seed: Seed = 0, n_jobs: int | None = None, progress: bool = False,
+    knowledge: Knowledge | None = None, limit: float | None = None, force: bool = False, **options: Any,
 ) -> pd.DataFrame:  # fmt: skip
     """How often each edge comes back when the rows are drawn anew, with replacement: a measure of confidence.
 
@@ -28,12 +33,16 @@ def bootstrap(
     Source: Friedman, Goldszmidt and Wyner (1999), section 3.
 
     Args:
-        frame: The data [rows, d].
+        data: The frame [rows, d], or a list of `ck.Environment`, each of which is resampled by itself.
         method: A key of `ck.METHODS`.
         n: Number of resamples.
         seed: Of the resamples.
-        n_jobs: Processes; 1 runs in this one. The result does not depend on it.
+        n_jobs: Processes; 1 runs in this one, -1 is one a core. None: one a core if the resamples would take more than
+            ten seconds here, else 1. The result does not depend on it.
         progress: Show a progress bar.
+        knowledge: As for `discover`.
+        limit: Wall-clock seconds for all resamples together, after which `DiscoveryTimeout` is raised.
+        force: As for `discover`.
         **options: Of the method.
 
     Returns:
@@ -50,21 +59,61 @@ def bootstrap(
            a  b  present  forward  backward  undirected
         0  x  y      1.0      0.0       0.0         1.0
     """
-    from joblib import Parallel, delayed
     from tqdm.auto import tqdm
 
     if n < 1:
         raise ValueError(f"n = {n} resamples: ask for at least 1")
-    function, base = method_named(method, options), integer(seed, "bootstrap")
-    check(frame)
+    doors(data, method, options, knowledge=knowledge, limit=limit, force=force)
+    function, about, base = METHODS[method], ABOUT.get(method, About()), integer(seed, "bootstrap")
+    end = None if limit is None else time.time() + limit
 
     def one(i: int) -> nx.DiGraph:
-        rows = torch.randint(len(frame), (len(frame),), generator=generator(base, "rows", i)).numpy()
-        return learn(frame.iloc[rows], function, integer(base, "method", i), options)
+        drawn, left = _drawn(data, base, i), None if end is None else max(end - time.time(), 0.001)
+        if isinstance(drawn, pd.DataFrame) and not discrete_columns(drawn):
+            check(drawn, few_rows=about.few_rows)  # rows that repeat can leave a correlation without an inverse
+        own = integer(base, "method", i)
+        return learn(drawn, function, own, options, about=about, knowledge=knowledge, limit=left)
 
-    runs = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(one)(i) for i in range(n))
-    graphs = list(tqdm(runs, total=n, desc=f"bootstrap {method}", disable=not progress))
-    return pd.DataFrame([_frequencies(graphs, a, b) for a, b in combinations(frame.columns, 2)])
+    runs = _runs(one, n, n_jobs)
+    graphs: list[nx.DiGraph] = []
+    try:
+        graphs.extend(tqdm(runs, total=n, desc=f"bootstrap {method}", disable=not progress))
+    except DiscoveryTimeout:
+        late = DiscoveryTimeout(
+            f"{len(graphs)} of {n} resamples were done within {limit:g} seconds (.best has their shares): raise it"
+        )
+        late.best = _shares(graphs) if graphs else None
+        raise late from None
+    return _shares(graphs)
+
+
+def _drawn(data: Any, base: int, *key: str | int) -> Any:
+    """As many rows as there are, with replacement; for environments from streams of their own."""
+    if not isinstance(data, pd.DataFrame):
+        return [type(one)(one.name, _drawn(one.frame, base, *key, one.name)) for one in data]
+    rows = torch.randint(len(data), (len(data),), generator=generator(base, "rows", *key)).numpy()
+    return data.iloc[rows]
+
+
+def _runs(one: Callable[[int], nx.DiGraph], n: int, n_jobs: int | None) -> Iterator[nx.DiGraph]:
+    """The graphs of the resamples in turn, from as many processes as are asked for or are worth their start."""
+    from joblib import Parallel, delayed
+
+    done = 0
+    if n_jobs is None:
+        n_jobs = 1
+        while done < min(n, 2):  # the second is timed: the first may import a library
+            start = time.perf_counter()
+            graph = one(done)
+            n_jobs = -1 if (time.perf_counter() - start) * n > 10 else 1
+            done += 1
+            yield graph
+    yield from Parallel(n_jobs=n_jobs, return_as="generator")(delayed(one)(i) for i in range(done, n))
+
+
+def _shares(graphs: list[nx.DiGraph]) -> pd.DataFrame:
+    """A row per unordered pair of variables, in the order of the columns."""
+    return pd.DataFrame([_frequencies(graphs, a, b) for a, b in combinations(graphs[0].nodes, 2)])
 
 
 def _frequencies(graphs: list[nx.DiGraph], a: Hashable, b: Hashable) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from causalkit.graphs.basics import (
     possible_parents,
     undirected_edges,
 )
-from causalkit.graphs.classes import cpdag, member
+from causalkit.graphs.classes import cpdag, member, orient
 from causalkit.graphs.families import GRAPHS, complete, erdos_renyi, layered, scale_free
 from causalkit.graphs.latent import confounded
 from causalkit.graphs.named import TEXTBOOK, textbook
@@ -42,6 +42,7 @@ __all__ = [
     "layered",
     "markov_blanket",
     "member",
+    "orient",
     "parents_of",
     "parse",
     "possible_parents",

@@ -93,7 +93,7 @@ if data == "synthetic":  # simulated data may give the order away
 # cause to the target points the other way.
 
 # %%
-found = ck.discover(train)
+found = ck.discover(train, method="flop")
 left_open = undirected_edges(found)
 member = ck.graphs.member(found)  # one DAG of the class
 models = {

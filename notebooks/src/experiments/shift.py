@@ -82,7 +82,7 @@ swap = {causes[0]: effects[0], effects[0]: causes[0]}
 told = {
     "none": lambda: None,
     "true": lambda: scm.graph,
-    "discovered": lambda: ck.discover(train[0].frame[:discovery_rows]),
+    "discovered": lambda: ck.discover(train[0].frame[:discovery_rows], method="flop"),
     "misspecified": lambda: nx.relabel_nodes(scm.graph, swap),
 }[graph]()
 mask = np.ones(len(task.features)) if told is None else np.zeros(len(task.features))

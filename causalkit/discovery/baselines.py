@@ -1,0 +1,88 @@
+"""Baselines that keep the others honest: what one gets for nothing, and what sorting by a variance alone gives.
+
+A method that does no better than these on simulated data has learned from how the data were made (see
+`ck.sortability`). All return a DAG.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+from causalkit.discovery.frames import named, numbered
+from causalkit.discovery.knowledge import Knowledge
+from causalkit.seeds import Seed, integer
+
+__all__ = ["empty", "r2_sort", "random_order", "var_sort"]
+
+
+def empty(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:
+    """The graph without edges. Its SHD is the number of true edges: what a method must beat.
+
+    Args:
+        frame: The data [n, d], any.
+        seed: Not used, nothing is drawn.
+        knowledge: Not read here: `discover` applies it to the graph found.
+    """
+    return named([], frame, kind="dag")
+
+
+def random_order(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:
+    """A random causal order; each variable is then regressed on those before it (see `r2_sort`).
+
+    Source: Reisach, Seiler and Weichwald (2021), section 3.3; CausalDisco's implementation.
+
+    Args:
+        frame: The data [n, d].
+        seed: Of the order.
+        knowledge: Not read here: `discover` applies it to the graph found.
+    """
+    from CausalDisco.baselines import random_sort_regress
+
+    return _regressed(random_sort_regress(numbered(frame).to_numpy(), seed=integer(seed, "random_order")), frame)
+
+
+def var_sort(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:
+    """The causal order is that of the variances, least first; then as `r2_sort`. The units of the columns matter.
+
+    Assumes that variance grows along the causal order, as it does in most simulated data left on their raw scale.
+
+    Source: Reisach, Seiler and Weichwald (2021), section 3.3; CausalDisco's implementation.
+
+    Args:
+        frame: The data [n, d].
+        seed: Not used, nothing is drawn.
+        knowledge: Not read here: `discover` applies it to the graph found.
+    """
+    from CausalDisco.baselines import var_sort_regress
+
+    return _regressed(var_sort_regress(_centred(frame)), frame)
+
+
+def r2_sort(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:
+    """The causal order is that of the R^2 of each variable given all others, least first.
+
+    Each variable is then regressed on those before it by an adaptive lasso whose penalty is chosen by the BIC; what
+    gets a weight is a parent. Assumes that R^2 grows along the causal order; units do not matter.
+
+    Source: Reisach et al. (2023), section 3.2; CausalDisco's implementation.
+
+    Args:
+        frame: The data [n, d].
+        seed: Not used, nothing is drawn.
+        knowledge: Not read here: `discover` applies it to the graph found.
+    """
+    from CausalDisco.baselines import r2_sort_regress
+
+    return _regressed(r2_sort_regress(numbered(frame).to_numpy()), frame)
+
+
+def _centred(frame: pd.DataFrame) -> np.ndarray:
+    values = frame.to_numpy(dtype=np.float64)
+    return values - values.mean(0)
+
+
+def _regressed(weights: np.ndarray, frame: pd.DataFrame) -> nx.DiGraph:
+    """The DAG of a matrix of weights: W[i, j] != 0 is i -> j."""
+    return named(((int(i), int(j)) for i, j in np.argwhere(weights != 0)), frame, kind="dag")
