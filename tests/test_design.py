@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "graphs": {"errors", "seeds"},
     "mechanisms": {"errors", "seeds"},
     "scm": {"errors", "seeds", "graphs", "mechanisms"},
+    "random_models": {"errors", "seeds", "graphs", "mechanisms", "scm"},
     "selection": {"seeds", "scm"},
     "networks": {"errors", "mechanisms", "scm"},
     "observation": {"errors", "graphs", "mechanisms", "scm", "selection"},

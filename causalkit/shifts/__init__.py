@@ -31,7 +31,6 @@ from causalkit.shifts.compose import Composed, Replaced, compose, do, replace
 from causalkit.shifts.dial import Unreachable
 from causalkit.shifts.kinds import (
     SHIFTS,
-    Shift,
     concept,
     confounding,
     covariate,
@@ -40,6 +39,7 @@ from causalkit.shifts.kinds import (
     soft,
     spurious,
 )
+from causalkit.shifts.shift import Shift
 from causalkit.shifts.tilt import Tilt
 
 __all__ = [

@@ -14,7 +14,7 @@ from causalkit.mechanisms import Mechanism
 from causalkit.scm import SCM
 from causalkit.selection import Selected
 from causalkit.shifts.certificate import Certificate, certify
-from causalkit.shifts.kinds import Shift
+from causalkit.shifts.shift import Shift
 
 __all__ = ["Composed", "Replaced", "compose", "do", "replace"]
 

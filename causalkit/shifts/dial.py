@@ -21,7 +21,7 @@ from causalkit.seeds import integer
 from causalkit.shifts.tilt import Tilt
 
 if TYPE_CHECKING:
-    from causalkit.shifts.kinds import Shift
+    from causalkit.shifts.shift import Shift
 
 __all__ = ["Unreachable", "solve"]
 

@@ -113,7 +113,10 @@ if data == "synthetic":  # simulated data may give the order away
 
 # %%
 if data == "synthetic":
-    did = {name: f"{shift.kind}: dependence times {1 + shift.direction * shift.strength:g}" for name, shift in tested.items()}
+    did = {
+        name: f"{shift.kind}: dependence times {1 + shift.direction * shift.strength:g}"
+        for name, shift in tested.items()
+    }
     moved = {name: shift.changed(scm) for name, shift in tested.items()}
 else:
     did = {name: ck.datasets.SACHS_EXPERIMENTS[name].did for name in tested}

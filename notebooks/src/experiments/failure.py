@@ -95,7 +95,9 @@ if assumption == "graph":
         used.remove_edge("y", "x3")
         used.add_edge("x3", "y")
 else:
-    used = ck.discover(train, method="flop", restarts=100)  # with fewer, FLOP's answer need not repeat among so many variables
+    used = ck.discover(
+        train, method="flop", restarts=100
+    )  # with fewer, FLOP's answer need not repeat among so many variables
 wrong = ck.compare(used, truth)["shd_cpdag"] / truth.to_undirected().number_of_edges()
 extra = ck.compare(used, truth)["extra"]
 
