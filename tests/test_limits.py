@@ -130,13 +130,19 @@ def test_what_the_process_starts_ends_with_it():
 
 
 def test_an_interrupt_kills_the_process():
+    # a shell that starts its jobs in the background makes them deaf to interrupts
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def interrupted(report):
         report(os.getpid())
         os.kill(os.getppid(), signal.SIGINT)
         threading.Event().wait()
 
-    with pytest.raises(KeyboardInterrupt):
-        within(60.0, interrupted, reports=True)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            within(60.0, interrupted, reports=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_one_thread_within_and_as_many_as_before_outside():
