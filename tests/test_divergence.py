@@ -460,6 +460,7 @@ def test_nats_are_computed_on_rows_of_the_seed_and_no_others():
     assert fixed == {} and drawn.shape == (100, 1) and how == {"y": "closed form"}
 
 
+@pytest.mark.slow
 def test_the_dial_on_random_scms_of_mixed_families_and_all_kinds():
     """benchmarks/dial.py in small: an estimate from log density ratios that knows nothing of the dial."""
     path = Path(__file__).parents[1] / "benchmarks" / "dial.py"
@@ -504,6 +505,12 @@ def test_out_of_reach_names_the_largest_value_and_that_is_within_reach(family, m
     assert nats == pytest.approx(0.99 * largest, rel=4 * PRECISION, abs=4 * se)
     with pytest.raises(Unreachable, match="out of reach"):
         make(nats=1.05 * largest, direction=direction)(scm)
+
+
+def test_a_cause_that_is_not_heard_cannot_be_made_louder():
+    scm = ck.SCM({"x": linear(), "y": linear({"x": 0.0})})
+    with pytest.raises(Unreachable, match="gives at most 0 nats"):
+        ck.shifts.concept("y", nats=0.1)(scm)
 
 
 def test_a_saturated_logistic_target_is_out_of_reach():

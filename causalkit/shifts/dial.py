@@ -64,12 +64,11 @@ def solve(shift: Shift, scm: SCM, precision: float = 0.005) -> float:
     grid = [*(s for s in GRID if s < limit), limit]
     near = next((s for s in grid if measure(s, 0)[0] >= nats), None)
     near = max(grid, key=lambda s: measure(s, 0)[0]) if near is None else near
-    strength = _root(measure, nats, near, limit, 1, step=2.0)
-    value, se = measure(near if strength is None else strength, 1)
+    blocks, strength = 1, _root(measure, nats, near, limit, 1, step=2.0)
     # a selection is judged by one score a row, so more of them cost little
     wanted = precision / 2 if shift.selects(scm) else precision
-    blocks = min(BLOCKS, math.ceil((se / (wanted * value)) ** 2))
-    if blocks > 1:
+    while (needed := _blocks(*measure(near if strength is None else strength, blocks), blocks, wanted)) > 1.5 * blocks:
+        blocks = needed  # where tails are heavy, few rows think too well of themselves: look again with more
         strength = _root(measure, nats, near if strength is None else strength, limit, blocks, step=1.05)
     if strength is None:
         raise Unreachable(
@@ -80,6 +79,11 @@ def solve(shift: Shift, scm: SCM, precision: float = 0.005) -> float:
     if blocks == BLOCKS and measure(strength, blocks)[1] > 4 * precision * nats:
         raise _heavy(shift, scm, strength, measure(strength, blocks)[1] / nats)
     return strength
+
+
+def _blocks(value: float, se: float, blocks: int, precision: float) -> int:
+    """The blocks of rows with which the standard error is this share of the value, judged by so many."""
+    return min(BLOCKS, math.ceil(blocks * (se / (precision * value)) ** 2)) if se else blocks
 
 
 def _root(measure: Measure, nats: float, near: float, limit: float, blocks: int, *, step: float) -> float | None:
