@@ -298,3 +298,17 @@ def test_every_textbook_graph_can_be_read_and_a_user_may_add_one(monkeypatch):
         assert {v for v, hidden in graph.nodes(data="hidden") if hidden} == {v for v in graph if v.startswith("u_")}
     monkeypatch.setitem(graphs.TEXTBOOK, "mine", "a -> b")
     assert list(graphs.textbook("mine").edges) == [("a", "b")]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: graphs.dag([("x", "y"), ("y", "z"), ("x", "y")]),
+        lambda: graphs.parse("x -> y -> z; y <- x"),
+        lambda: graphs.parse("x, w -> y; x -> y"),
+        lambda: graphs.parse("x <-> y; y <-> x"),
+    ],
+)
+def test_an_edge_that_is_there_twice_is_named(make):
+    with pytest.raises(ValueError, match=r"x (->|<->) y is there twice|y <-> x is there twice"):
+        make()

@@ -29,7 +29,7 @@ def dag(edges: Iterable[tuple[str, str]], nodes: Iterable[str] = ()) -> nx.DiGra
     """A DAG with these edges (cause, effect), and perhaps further nodes; nodes keep the order of `nodes`.
 
     Raises:
-        ValueError: The edges make a cycle.
+        ValueError: The edges make a cycle, or one is there twice.
 
     Example:
         >>> sorted(dag([("x", "y"), ("y", "z")]).edges)
@@ -37,8 +37,15 @@ def dag(edges: Iterable[tuple[str, str]], nodes: Iterable[str] = ()) -> nx.DiGra
     """
     graph = nx.DiGraph(kind="dag")
     graph.add_nodes_from(nodes)
-    graph.add_edges_from(edges)
+    for a, b in edges:
+        _add_once(graph, a, b)
     return check_dag(graph)
+
+
+def _add_once(graph: nx.DiGraph, a: str, b: str) -> None:
+    if graph.has_edge(a, b):
+        raise ValueError(f"the edge {a} -> {b} is there twice: write it once")
+    graph.add_edge(a, b)
 
 
 def check_dag(graph: nx.DiGraph) -> nx.DiGraph:
@@ -71,7 +78,7 @@ def parse(text: str) -> nx.DiGraph:
     `x <-> y` is a hidden common cause: it adds a node `u_x_y` with the attribute hidden=True and an edge to each.
 
     Raises:
-        ValueError: A statement that cannot be read (shown), or a cycle.
+        ValueError: A statement that cannot be read (shown), an edge that is there twice, or a cycle.
 
     Example:
         >>> graph = parse("x -> y -> z; h -> x, z; y <-> w")
@@ -91,10 +98,12 @@ def parse(text: str) -> nx.DiGraph:
         for left, arrow, right in zip(groups, parts[1::2], groups[1:], strict=False):
             for a, b in itertools.product(left, right):
                 if arrow == "<->":
+                    if {f"u_{a}_{b}", f"u_{b}_{a}"} & set(graph):
+                        raise ValueError(f"{a} <-> {b} is there twice: write it once")
                     graph.add_node(f"u_{a}_{b}", hidden=True)
                     graph.add_edges_from([(f"u_{a}_{b}", a), (f"u_{a}_{b}", b)])
                 else:
-                    graph.add_edge(*((a, b) if arrow == "->" else (b, a)))
+                    _add_once(graph, *((a, b) if arrow == "->" else (b, a)))
     return check_dag(graph)
 
 
