@@ -108,7 +108,7 @@ def gumbel_max(problem: dict, n: int, seed: int) -> object:
 
 
 def floor_torch(problem: dict) -> Verbs:
-    """The floor with the noise drawn as causalkit draws it: torch's normal numbers, a generator a variable."""
+    """The floor with torch's normal numbers, a generator a variable."""
     import torch
 
     def normal(n: int, seed: int) -> Callable[[int], np.ndarray]:

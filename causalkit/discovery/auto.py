@@ -28,8 +28,7 @@ def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None)
     - All continuous: "flop" and "cam" both, and the graph with the lower BIC. That is a test of linearity: splines must
       explain more than their price. Beyond 200 variables "flop" alone.
 
-    `graph.graph["chosen"]` is the method, `graph.graph["why"]` the reason in a sentence, which says too whether the
-    noise of a linear model looks Gaussian: if not, "direct_lingam" could orient the rest.
+    `graph.graph["chosen"]` is the method, `graph.graph["why"]` the reason in a sentence.
 
     Args:
         frame: The data [n, d].

@@ -53,7 +53,7 @@ def cam(
         seed: Of the orders that the search starts from.
         knowledge: Edges known to be there or not.
         lambda_bic: Penalty of a basis function; 1 is the BIC as usually written. Splines as wide as these rarely need
-            all their freedom: 1/3 was best on random models (benchmarks/README.md).
+            all their freedom.
         basis: Functions a parent; n^0.3 if None, between 3 and 12 (8 for 1,000 rows).
         restarts: Searches from a shuffled best order, after the first; 3 up to 50 variables, 1 up to 100, 0 beyond
             if None.
