@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import causalkit as ck
-from causalkit.discovery.cam import _basis, _Score, cam
+from causalkit.discovery.cam import Splines, _basis, cam
 from causalkit.discovery.knowledge import Knowledge
+from causalkit.discovery.orders import arranged
 
 
 def world(seed, d=8, mechanism="gp", n=500):
@@ -41,31 +42,43 @@ def test_the_basis_of_a_discrete_variable_holds_every_function_of_it():
 @given(st.integers(0, 2**31 - 1), st.integers(1, 3))
 def test_the_score_from_the_gram_matrix_is_that_of_the_regression_on_all_rows(seed, parents):
     _, frame = world(seed, d=5, n=200)
-    score = _Score(frame, 5, 1.0, Knowledge())
+    score = Splines(frame, 5, 1.0, Knowledge())
     y = frame.iloc[:, 0].to_numpy()
     design = np.column_stack([_basis(frame.iloc[:, k].to_numpy(), 5, False) for k in range(1, parents + 1)])
     y = (y - y.mean()) / y.std()
     rest = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     price = design.shape[1] * np.log(200) + 4 * np.log(5) * parents
-    assert score(0, frozenset(range(1, parents + 1))) == pytest.approx(200 * np.log(rest.var()) + price, abs=0.01)
+    assert score(0, frozenset(range(1, parents + 1))).here == pytest.approx(200 * np.log(rest.var()) + price, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_best_addition_is_the_best_of_all_one_by_one(seed):
+def test_the_scores_with_one_more_and_one_less_are_those_of_the_sets_themselves(seed):
     _, frame = world(seed)
-    score = _Score(frame, 6, 0.5, Knowledge())
-    for parents in (frozenset(), frozenset({1}), frozenset({1, 4})):
-        candidates = [k for k in range(2, 8) if k not in parents]
-        best = min((parents | {k} for k in candidates), key=lambda pa: score(0, pa))
-        assert score.best_addition(0, parents, candidates) == best
+    score = Splines(frame, 6, 0.5, Knowledge())
+    for parents in (frozenset(), frozenset({1}), frozenset({1, 4, 6})):
+        local = score(0, parents)
+        for k in range(1, 8):
+            if k not in parents:
+                assert local.more[k] == pytest.approx(score(0, parents | {k}).here, abs=1e-6)
+        assert set(local.less) == parents
+        for k, less in local.less.items():
+            assert less == pytest.approx(score(0, parents - {k}).here, abs=1e-6)
+
+
+def test_straight_relations_do_not_bend_and_others_do():
+    for mechanism, bends in (("linear", False), ("gp", True)):
+        scm, frame = world(1, mechanism=mechanism, n=1000)
+        score, names = Splines(frame, 8, 1 / 3, Knowledge()), list(frame.columns)
+        most = max(score.bend(j, frozenset(map(names.index, scm.graph.predecessors(v)))) for j, v in enumerate(names))
+        assert (most > 0) == bends
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_search_finds_the_best_of_all_orders_of_five(seed):
     _, frame = world(seed, d=5)
     columns = frame[sorted(frame.columns)]
-    score = _Score(columns, 6, 1 / 3, Knowledge())
-    best = min(score.arranged(list(order))[0] for order in itertools.permutations(range(5)))
+    score = Splines(columns, 6, 1 / 3, Knowledge())
+    best = min(arranged(score, order).total for order in itertools.permutations(range(5)))
     assert cam(columns, seed=seed, basis=6).graph["score"] <= best + 1e-6
 
 

@@ -12,7 +12,7 @@ its score); Teyssier and Koller (2005) and Andrews et al. (2023), BOSS (moving o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import networkx as nx
 import numpy as np
@@ -20,6 +20,7 @@ import pandas as pd
 
 from causalkit.discovery.frames import discrete_columns
 from causalkit.discovery.knowledge import Knowledge
+from causalkit.discovery.orders import Local, Score, restarted
 from causalkit.seeds import Seed, integer
 
 __all__ = ["cam"]
@@ -55,8 +56,8 @@ def cam(
         lambda_bic: Penalty of a basis function; 1 is the BIC as usually written. Splines as wide as these rarely need
             all their freedom.
         basis: Functions a parent; n^0.3 if None, between 3 and 12 (8 for 1,000 rows).
-        restarts: Searches from a shuffled best order, after the first; 3 up to 50 variables, 1 up to 100, 0 beyond
-            if None.
+        restarts: Searches from near the best graph, after the first, in a row without finding a better one; 3 up to 50
+            variables, 1 up to 100, 0 beyond if None.
         report: Called with the best graph so far, after each search.
 
     Returns:
@@ -74,161 +75,79 @@ def cam(
     """
     n, d = frame.shape
     basis = min(max(round(n**0.3), 3), 12) if basis is None else basis
-    restarts = (3 if d <= 50 else 1 if d <= 100 else 0) if restarts is None else restarts
+    restarts = (10 if d <= 200 else 0) if restarts is None else restarts
     if not 0 < lambda_bic < float("inf") or basis < 1 or restarts < 0:
         raise ValueError(
             f"lambda_bic {lambda_bic}, basis {basis}, restarts {restarts}: give a positive penalty, at least one "
             "function and no negative number of restarts"
         )
-    score = _Score(frame, basis, lambda_bic, knowledge or Knowledge())
+    score = Splines(frame, basis, lambda_bic, knowledge or Knowledge())
     draw = np.random.default_rng(integer(seed, "cam"))
-    best = _search(score, score.arranged(draw.permutation(d).tolist()), draw)
-    for _ in range(restarts):
-        if report is not None:
-            report(_graph(frame, best))
-        order = list(best[1])
-        for _ in range(max(2, d // 5)):
-            order.insert(int(draw.integers(d)), order.pop(int(draw.integers(d))))
-        best = min(best, _search(score, score.arranged(order), draw), key=lambda found: found[0])
-    return _graph(frame, best)
-
-
-def _graph(frame: pd.DataFrame, found: Found) -> nx.DiGraph:
-    total, _, parents = found
     names = list(frame.columns)
-    graph = nx.DiGraph(kind="dag", score=total)
-    graph.add_nodes_from(names)
-    graph.add_edges_from((names[k], names[j]) for j, pa in enumerate(parents) for k in sorted(pa))
-    return graph
+    said = report and (lambda found: report(found.graph(names)))
+    return restarted(score, restarts, draw, said).graph(names)
 
 
-Found = tuple[float, list[int], list[frozenset[int]]]
-"""A BIC, an order of the variables, and the parents of each variable 0 ... d - 1, all before it in the order."""
-
-
-class _Score:
-    """The BIC of a variable given its parents, from one Gram matrix; each is computed once."""
+class Splines(Score):
+    """The BIC of a variable given its parents, from one Gram matrix of all spline bases."""
 
     def __init__(self, frame: pd.DataFrame, basis: int, penalty: float, knowledge: Knowledge) -> None:
+        super().__init__(list(frame.columns), knowledge)
         levels = discrete_columns(frame)
         columns = [_basis(frame[name].to_numpy(np.float64), basis, name in levels) for name in frame]
         self.n, self.width = len(frame), max(c.shape[1] for c in columns)
         # narrower bases are filled up with zeros, to blocks of one width
-        blocks = [np.pad(c, ((0, 0), (0, self.width - c.shape[1]))) for c in columns]
-        stacked = np.concatenate(blocks, 1)
+        stacked = np.concatenate([np.pad(c, ((0, 0), (0, self.width - c.shape[1]))) for c in columns], 1)
         self.gram = stacked.T @ stacked / self.n + RIDGE * np.eye(stacked.shape[1])
-        self.own = np.stack(
-            [self.gram[i : i + self.width, i : i + self.width] for i in range(0, len(self.gram), self.width)]
-        )
         # a variable is the first function of its own basis, so the Gram matrix also holds what explains it
-        self.response = self.gram[:, :: self.width]
-        self.cost = [penalty * np.log(self.n) * c.shape[1] + 4 * np.log(len(columns)) for c in columns]
-        names = list(frame.columns)
-        self.needed = [frozenset(k for k, a in enumerate(names) if knowledge.requires(a, b)) for b in names]
-        self.never = [frozenset(k for k, a in enumerate(names) if knowledge.forbids(a, b)) for b in names]
-        self.known: dict[tuple[int, frozenset[int]], float] = {}
+        self.response = self.gram[:, :: self.width].copy()
+        self.own = np.stack(
+            [self.gram[i : i + self.width, i : i + self.width] for i in self.width * np.arange(len(columns))]
+        )
+        self.cost = np.array([penalty * np.log(self.n) * c.shape[1] + 4 * np.log(len(columns)) for c in columns])
 
-    def __call__(self, j: int, parents: frozenset[int]) -> float:
-        """n log(residual variance of x_j on the splines of its parents) + the price of these."""
-        if (j, parents) not in self.known:
-            pa = self._columns(parents)
-            explained = 0.0
-            if parents:
-                explained = self.response[pa, j] @ np.linalg.solve(self.gram[np.ix_(pa, pa)], self.response[pa, j])
-            self.known[j, parents] = self._bic(explained, parents)
-        return self.known[j, parents]
+    def local(self, j: int, parents: frozenset[int]) -> Local:
+        """n log(residual variance of x_j on the splines of its parents) + their price; and with one more, or less."""
+        d, b, p, members = len(self.cost), self.width, len(parents), sorted(parents)
+        pa = (np.array(members, int)[:, None] * b + np.arange(b)).ravel()
+        inverse, across = np.linalg.inv(self.gram[np.ix_(pa, pa)]), self.gram[pa]
+        weights = inverse @ self.response[pa, j]
+        explained, price = self.response[pa, j] @ weights, self.cost[members].sum()
+        # one more: what the parents leave of x_j, on what they leave of the functions of x_k
+        residual = (self.response[:, j] - weights @ across).reshape(d, b, 1)
+        pieces = (
+            across.reshape(p * b, d, b).transpose(1, 2, 0),
+            (inverse @ across).reshape(p * b, d, b).transpose(1, 0, 2),
+        )
+        left = self.own - pieces[0] @ pieces[1]
+        left[members] = np.eye(b)
+        gain = (residual * np.linalg.solve(left, residual)).sum((1, 2))
+        # one less: the price in fit of forcing its weights to 0
+        each = range(p)
+        blocks, own = inverse.reshape(p, b, p, b)[each, :, each], weights.reshape(p, b, 1)
+        loss = (own * np.linalg.solve(blocks, own)).sum((1, 2))
+        return Local(
+            float(self._bic(explained, price)),
+            self._bic(explained + gain, price + self.cost),
+            dict(zip(members, self._bic(explained - loss, price - self.cost[members]).tolist(), strict=True)),
+        )
 
-    def _bic(self, explained: np.ndarray | float, parents: Iterable[int]) -> float:
-        return float(self.n * np.log(max(1 - float(explained), 1e-9)) + sum(self.cost[k] for k in parents))
+    def bend(self, j: int, parents: frozenset[int]) -> float:
+        """How much the BIC of x_j on straight lines of its parents falls at most by the bends of one variable more."""
+        d, b = len(self.cost), self.width
+        pa = np.array(sorted(parents), int) * b
+        inverse, across = np.linalg.inv(self.gram[np.ix_(pa, pa)]), self.gram[pa]
+        weights = inverse @ self.response[pa, j]
+        pieces = across.reshape(len(pa), d, b), (inverse @ across).reshape(len(pa), d, b)
+        left = self.own - np.einsum("pkb,pkc->kbc", *pieces)
+        residual = (self.response[:, j] - weights @ across).reshape(d, b, 1)[:, 1:]
+        gain = (residual * np.linalg.solve(left[:, 1:, 1:], residual)).sum((1, 2))
+        gain[j] = 0.0
+        lines = 1 - self.response[pa, j] @ weights
+        return float((self._bic(1 - lines, 0.0) - self._bic(1 - lines + gain, self.cost)).max())
 
-    def _columns(self, variables: Iterable[int]) -> np.ndarray:
-        return (np.array(sorted(variables), dtype=int)[:, None] * self.width + np.arange(self.width)).ravel()
-
-    def best_addition(self, j: int, parents: frozenset[int], candidates: list[int]) -> frozenset[int]:
-        """The parents and the one candidate that explains most beside them for its price; all of them in one solve."""
-        pa, new, b = self._columns(parents), self._columns(candidates), self.width
-        residual = self.response[new, j].reshape(-1, b)
-        left = self.own[candidates]
-        explained = 0.0
-        if parents:
-            across = self.gram[np.ix_(pa, new)]
-            solved = np.linalg.solve(self.gram[np.ix_(pa, pa)], np.column_stack([across, self.response[pa, j]]))
-            explained = self.response[pa, j] @ solved[:, -1]
-            residual = residual - (across.T @ solved[:, -1]).reshape(-1, b)
-            pieces = across.reshape(len(pa), -1, b), solved[:, :-1].reshape(len(pa), -1, b)
-            left = left - np.einsum("pkb,pkc->kbc", *pieces)
-        gains = np.einsum("kb,kb->k", residual, np.linalg.solve(left, residual[..., None])[..., 0])
-        prices = np.array([self.cost[k] for k in candidates])
-        place = int(np.argmin(self.n * np.log(np.maximum(1 - explained - gains, 1e-9)) + prices))
-        return parents | {candidates[place]}
-
-    def chosen(self, j: int, parents: frozenset[int], before: Iterable[int]) -> frozenset[int]:
-        """The parents of x_j among the variables before it: grown, then shrunk, from these, while the BIC falls."""
-        allowed = frozenset(before) - self.never[j]
-        parents = (parents & allowed) | self.needed[j]
-        while True:
-            start = parents
-            candidates = sorted(allowed - parents)
-            if candidates:
-                parents = min(parents, self.best_addition(j, parents, candidates), key=lambda pa: self(j, pa))
-            fewer = [parents - {k} for k in sorted(parents - self.needed[j])]
-            parents = min([parents, *fewer], key=lambda pa: self(j, pa))
-            if parents == start:
-                return parents
-
-    def with_one_more(self, j: int, parents: frozenset[int], v: int, before: Iterable[int]) -> frozenset[int]:
-        """The parents of x_j once v has come before it: as they were, unless v helps."""
-        if v in self.never[j] or self(j, parents | {v}) >= self(j, parents):
-            return parents
-        return self.chosen(j, parents | {v}, before)
-
-    def arranged(self, order: list[int]) -> Found:
-        """The parents and the BIC of an order, first made one that puts what must be a cause before its effect."""
-        must = nx.DiGraph((k, j) for j, needed in enumerate(self.needed) for k in needed)
-        must.add_nodes_from(order)
-        place = {j: i for i, j in enumerate(order)}
-        order = list(nx.lexicographical_topological_sort(must, key=place.__getitem__))
-        parents = [frozenset[int]()] * len(order)
-        for i, j in enumerate(order):
-            parents[j] = self.chosen(j, frozenset(), order[:i])
-        return sum(self(j, pa) for j, pa in enumerate(parents)), order, parents
-
-
-def _search(score: _Score, found: Found, draw: np.random.Generator) -> Found:
-    """Each variable in turn moved to its best place in the order, until no move lowers the BIC."""
-    improved = True
-    while improved:
-        improved = False
-        for v in draw.permutation(len(found[1])).tolist():
-            moved = _moved(score, found, v)
-            if moved[0] < found[0] - 1e-6:
-                found, improved = moved, True
-    return found
-
-
-def _moved(score: _Score, found: Found, v: int) -> Found:
-    """The best of the orders in which v stands elsewhere and the others stay in theirs."""
-    _, order, parents = found
-    rest = [j for j in order if j != v]
-    # the others' parents with v after them, and with v before them; v's own at every place
-    after = [score.chosen(j, parents[j], rest[:i]) if v in parents[j] else parents[j] for i, j in enumerate(rest)]
-    before = [score.with_one_more(j, after[i], v, [*rest[:i], v]) for i, j in enumerate(rest)]
-    own = [score.chosen(v, frozenset(), [])] if not score.needed[v] else [score.needed[v]]
-    for i, j in enumerate(rest):
-        own.append(score.with_one_more(v, own[-1], j, rest[: i + 1]))
-    costs = [
-        np.cumsum([0.0, *(score(j, after[i]) for i, j in enumerate(rest))]),
-        np.cumsum([0.0, *(score(j, before[i]) for i, j in reversed(list(enumerate(rest))))])[::-1],
-    ]
-    totals = costs[0] + costs[1] + [score(v, pa) for pa in own]
-    first = max((i + 1 for i, j in enumerate(rest) if j in score.needed[v]), default=0)
-    last = min((i for i, j in enumerate(rest) if v in score.needed[j]), default=len(rest))
-    place = first + int(np.argmin(totals[first : last + 1]))
-    result = list(parents)
-    result[v] = own[place]
-    for i, j in enumerate(rest):
-        result[j] = after[i] if i < place else before[i]
-    return float(totals[place]), [*rest[:place], v, *rest[place:]], result
+    def _bic(self, explained: np.ndarray, price: np.ndarray | float) -> np.ndarray:
+        return self.n * np.log(np.maximum(1 - explained, 1e-9)) + price
 
 
 def _basis(x: np.ndarray, count: int, discrete: bool) -> np.ndarray:

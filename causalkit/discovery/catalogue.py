@@ -17,7 +17,7 @@ from causalkit.discovery.constraints import fci, pc
 from causalkit.discovery.continuous import dagma, notears
 from causalkit.discovery.discrete import ges_discrete, hill_climb
 from causalkit.discovery.environments import icp, icp_nonlinear
-from causalkit.discovery.linear import flop
+from causalkit.discovery.linear import flop, orders
 from causalkit.discovery.pooled import pooled
 
 __all__ = ["ABOUT", "METHODS", "About", "methods"]
@@ -54,7 +54,7 @@ class About:
 
 
 METHODS: dict[str, Callable[..., nx.DiGraph]] = {
-    "auto": auto, "cam": cam,
+    "auto": auto, "cam": cam, "orders": orders,
     "flop": flop, "boss": boss, "grasp": grasp, "ges": ges, "pc": pc, "fci": fci, "direct_lingam": direct_lingam,
     "hill_climb": hill_climb, "ges_discrete": ges_discrete, "notears": notears, "dagma": dagma,
     "icp": icp, "icp_nonlinear": icp_nonlinear, "pooled": pooled,
@@ -74,6 +74,7 @@ ABOUT: dict[str, About] = {
         assumes="additive effects and noise, no hidden causes", returns="dag", wall=200, knowledge="native",
         library="causalkit",
     ),
+    "orders": replace(_LINEAR, wall=500, knowledge="native", library="causalkit"),
     "flop": replace(_LINEAR, wall=500, library="flopsearch", module="flopsearch"),
     "boss": replace(_LINEAR, wall=200, module=f"{_SEARCH}.PermutationBased.BOSS"),
     "grasp": replace(_LINEAR, wall=100, module=f"{_SEARCH}.PermutationBased.GRaSP"),

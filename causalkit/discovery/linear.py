@@ -1,4 +1,4 @@
-"""FLOP, and the BIC of linear Gaussian graphs."""
+"""The linear Gaussian BIC, and two searches for the graph that has the least: FLOP, and one of our own with a seed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pandas as pd
 
 from causalkit.discovery.frames import named, numbered
 from causalkit.discovery.knowledge import Knowledge
-from causalkit.graphs import member
-from causalkit.seeds import Seed
+from causalkit.discovery.orders import Local, Score, restarted
+from causalkit.graphs import cpdag, member
+from causalkit.seeds import Seed, integer
 
-__all__ = ["bic", "check_penalty", "flop", "local_bic"]
+__all__ = ["Lines", "bic", "check_penalty", "flop", "local_bic", "orders"]
 
 
 def flop(
@@ -80,6 +81,95 @@ def flop(
         if report:
             report(named(min(seen)[1], frame))
     return named(min(seen)[1], frame)
+
+
+def orders(
+    frame: pd.DataFrame,
+    *,
+    seed: Seed,
+    knowledge: Knowledge | None = None,
+    lambda_bic: float = 2.0,
+    restarts: int | None = None,
+    report: Callable[[nx.DiGraph], None] | None = None,
+) -> nx.DiGraph:
+    """Order search for the linear graph of least BIC: FLOP's score, with a seed and with knowledge held in the search.
+
+    BIC = sum_j n log(residual variance of x_j on its parents) + lambda_bic log(n) * edges.
+
+    Assumes linear relations, Gaussian noise, no hidden common cause.
+
+    Source: causalkit.discovery.orders says which papers the search follows.
+
+    Args:
+        frame: The data [n, d].
+        seed: Of the orders that the search starts from.
+        knowledge: Edges known to be there or not.
+        lambda_bic: Penalty of an edge; 1 is the BIC as usually written, 2 is FLOP's.
+        restarts: Searches from near the best graph, after the first, in a row without finding a better one; 10 up to
+            30 variables, 5 up to 200, 1 beyond if None.
+        report: Called with the best graph so far, after each search.
+
+    Returns:
+        A graph of kind "cpdag": the class of the best DAG, narrowed down by the knowledge; `graph.graph["score"]` is
+        its BIC.
+
+    Raises:
+        ValueError: Negative restarts, or a penalty that is not positive.
+
+    Example:
+        >>> import causalkit as ck
+        >>> frame = ck.teaching_scm().sample(1000, seed=0)
+        >>> sorted(orders(frame, seed=0).predecessors("y"))
+        ['x1', 'x2']
+    """
+    check_penalty(lambda_bic)
+    d = frame.shape[1]
+    restarts = (10 if d <= 30 else 5 if d <= 200 else 1) if restarts is None else restarts
+    if restarts < 0:
+        raise ValueError(f"restarts {restarts}: give 0 or more")
+    names = list(frame.columns)
+
+    def found(graph: nx.DiGraph) -> nx.DiGraph:
+        found = cpdag(graph)
+        found = found if knowledge is None else knowledge.apply(found)
+        found.graph["score"] = graph.graph["score"]
+        return found
+
+    score = Lines(np.cov(frame.to_numpy(np.float64).T, bias=True), len(frame), lambda_bic, names, knowledge)
+    said = report and (lambda best: report(found(best.graph(names))))
+    return found(restarted(score, restarts, np.random.default_rng(integer(seed, "orders")), said).graph(names))
+
+
+class Lines(Score):
+    """The BIC of a variable given its parents where relations are linear, from the covariance [d, d] of n rows."""
+
+    def __init__(
+        self, covariance: np.ndarray, n: int, penalty: float, names: list[str], knowledge: Knowledge | None
+    ) -> None:
+        super().__init__(names, knowledge or Knowledge())
+        scale = np.sqrt(np.diag(covariance))
+        self.scale, self.correlation, self.n = np.log(scale**2), covariance / np.outer(scale, scale), n
+        self.price = penalty * np.log(n)
+
+    def local(self, j: int, parents: frozenset[int]) -> Local:
+        """n log(residual variance of x_j) + price * parents, with these parents, one more, and one less."""
+        c, pa = self.correlation, sorted(parents)
+        across = c[pa]
+        inverse = np.linalg.inv(across[:, pa])
+        weights = inverse @ across[:, j]
+        here = 1 - across[:, j] @ weights
+        # one more: what the parents leave of x_j, on what they leave of x_k
+        left = np.maximum(1 - np.einsum("pk,pk->k", across, inverse @ across), 1e-12)
+        more = here - (c[j] - weights @ across) ** 2 / left
+        less = here + weights**2 / inverse.diagonal()
+        return Local(
+            float(self._bic(here, j, len(pa))),
+            self._bic(more, j, len(pa) + 1),
+            dict(zip(pa, self._bic(less, j, len(pa) - 1).tolist(), strict=True)),
+        )
+
+    def _bic(self, variance: np.ndarray, j: int, parents: int) -> np.ndarray:
+        return self.n * (np.log(np.maximum(variance, 1e-12)) + self.scale[j]) + self.price * parents
 
 
 def bic(edges: Iterable[tuple[int, int]], covariance: np.ndarray, n: int, penalty: float) -> float:

@@ -13,9 +13,9 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from causalkit.discovery.cam import _Score, _search
 from causalkit.discovery.environments import check_environments
 from causalkit.discovery.knowledge import Knowledge
+from causalkit.discovery.orders import Local, Score, restarted
 from causalkit.errors import unknown
 from causalkit.graphs import cpdag, orient
 from causalkit.seeds import Seed, integer
@@ -52,8 +52,7 @@ def pooled(
             that is left out. The three ways above are then replaced by this. A variable that is constant in such an
             environment was set, and its rows there say nothing of its mechanism.
         lambda_bic: Penalty of a parameter; 1 is the BIC as usually written, 2 found fewer false arrows.
-        restarts: Searches in a row, from orders of other members of the best graph's class, that end the search
-            when none of them finds a better graph.
+        restarts: Searches from near the best graph, after the first, in a row without finding a better one.
 
     Returns:
         A graph of kind "cpdag" over the columns: of the class of graphs with the environment in it, narrowed down by
@@ -78,34 +77,10 @@ def pooled(
     knowledge = knowledge or Knowledge()
     knowledge.check(frame.columns)
     score = _Moving(frame, number, groups, lambda_bic, knowledge)
-    draw, d = np.random.default_rng(integer(seed, "pooled")), frame.shape[1]
-    best = _search(score, score.arranged(draw.permutation(d).tolist()), draw)
-    left = restarts
-    while left:
-        found = _search(score, score.arranged(_elsewhere(best[2], draw)), draw)
-        left = restarts if found[0] < best[0] - 1e-6 else left - 1
-        best = min(best, found, key=lambda one: one[0])
+    best = restarted(score, restarts, np.random.default_rng(integer(seed, "pooled")))
     names = list(frame.columns)
-    edges = [(names[k], names[j]) for j in range(d) for k in sorted(best[2][j])]
-    return _class(names, edges, [names[j] for j in range(d) if score.moves(j, best[2][j])], knowledge)
-
-
-def _elsewhere(parents: Sequence[frozenset[int]], draw: np.random.Generator) -> list[int]:
-    """An order of another DAG of the class, by a walk that turns covered edges round (Chickering 1995, theorem 2).
-
-    Within a class all linear scores are the same, so that single moves see no way from one member to a better graph
-    near another.
-    """
-    pa = list(parents)
-    for _ in range(2 * len(pa)):
-        covered = [(k, j) for j in range(len(pa)) for k in sorted(pa[j]) if pa[j] == pa[k] | {k}]
-        if covered:
-            k, j = covered[int(draw.integers(len(covered)))]
-            pa[k], pa[j] = pa[k] | {j}, pa[j] - {k}
-    graph = nx.DiGraph((k, j) for j in range(len(pa)) for k in pa[j])
-    graph.add_nodes_from(range(len(pa)))
-    shuffled = draw.permutation(len(pa)).tolist()
-    return list(nx.lexicographical_topological_sort(graph, key=shuffled.__getitem__))
+    changed = [names[j] for j, parents in enumerate(best.parents) if score.moves(j, parents)]
+    return _class(names, list(best.graph(names).edges), changed, knowledge)
 
 
 def _class(names: list[str], edges: list[tuple[str, str]], changed: list[str], knowledge: Knowledge) -> nx.DiGraph:
@@ -126,7 +101,7 @@ def _class(names: list[str], edges: list[tuple[str, str]], changed: list[str], k
     return result
 
 
-class _Moving(_Score):
+class _Moving(Score):
     """The BIC of a variable given its parents where its mechanism may differ between environments."""
 
     def __init__(
@@ -137,6 +112,7 @@ class _Moving(_Score):
         penalty: float,
         knowledge: Knowledge,
     ) -> None:
+        super().__init__(list(frame.columns), knowledge)
         values = frame.to_numpy(np.float64)
         values = np.column_stack([(values - values.mean(0)) / values.std(0), np.ones(len(values))])
         self.n, self.d, self.price, self.groups = len(values), frame.shape[1], penalty * np.log(len(values)), groups
@@ -145,15 +121,19 @@ class _Moving(_Score):
         self.moments = [part.T @ part for part in parts]
         centred = [part[:, :-1] - part[:, :-1].mean(0) for part in parts]
         self.within = sum(part.T @ part for part in centred)
-        names = list(frame.columns)
-        self.needed = [frozenset(k for k, a in enumerate(names) if knowledge.requires(a, b)) for b in names]
-        self.never = [frozenset(k for k, a in enumerate(names) if knowledge.forbids(a, b)) for b in names]
-        self.known: dict[tuple[int, frozenset[int]], float] = {}
+        self.best: dict[tuple[int, frozenset[int]], float] = {}
 
-    def __call__(self, j: int, parents: frozenset[int]) -> float:
-        if (j, parents) not in self.known:
-            self.known[j, parents] = min(self._ways(j, parents))
-        return self.known[j, parents]
+    def local(self, j: int, parents: frozenset[int]) -> Local:
+        """The least BIC of the ways in which the mechanism of x_j may differ, for each set of parents one by one."""
+        allowed = sorted(set(range(self.d)) - {j} - parents - self.never[j])
+        more = np.full(self.d, np.inf)
+        more[allowed] = [self._least(j, parents | {k}) for k in allowed]
+        return Local(self._least(j, parents), more, {k: self._least(j, parents - {k}) for k in sorted(parents)})
+
+    def _least(self, j: int, parents: frozenset[int]) -> float:
+        if (j, parents) not in self.best:
+            self.best[j, parents] = min(self._ways(j, parents))
+        return self.best[j, parents]
 
     def moves(self, j: int, parents: frozenset[int]) -> bool:
         """Whether the environment is a cause of x_j beside these parents."""
@@ -188,9 +168,6 @@ class _Moving(_Score):
         square = moments[np.ix_(regressors, regressors)] + 1e-9 * n * np.eye(len(regressors))
         left = moments[j, j] - moments[j, regressors] @ np.linalg.solve(square, moments[regressors, j])
         return float(n * np.log(max(left / n, 1e-9)))
-
-    def best_addition(self, j: int, parents: frozenset[int], candidates: list[int]) -> frozenset[int]:
-        return min((parents | {k} for k in candidates), key=lambda pa: self(j, pa))
 
 
 def _groups(
