@@ -158,3 +158,16 @@ def test_more_doors():
     # rounding noise is no scale
     with pytest.raises(ValueError, match="constant"):
         ck.standardise(pd.DataFrame({"x": [0.1 + 0.2, 0.3, 0.3]}))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_that_of_causaldisco(seed):
+    from CausalDisco import analytics
+
+    scm = ck.random_scm(15, degree=3.0, mechanism="linear", standardise=None, seed=seed)
+    frame = scm.sample(300, seed=seed)
+    values, matrix = frame[list(scm.graph.nodes)].to_numpy(), nx.to_numpy_array(scm.graph)
+    ours = ck.sortability(frame, scm.graph)
+    assert ours["var"] == pytest.approx(analytics.var_sortability(values, matrix))
+    assert ours["r2"] == pytest.approx(analytics.r2_sortability(values, matrix))
+    assert ours["relatives"] == pytest.approx(analytics.relatives_sortability(values, matrix))
