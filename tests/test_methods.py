@@ -141,7 +141,7 @@ def test_lingam_finds_the_dag_under_noise_that_is_not_gaussian_and_guesses_other
     assert len(guesses) > 1 and all(len(guess) >= 2 for guess in guesses)
 
 
-@pytest.mark.parametrize("method", ["hill_climb", "ges_discrete", "pc"])
+@pytest.mark.parametrize("method", ["orders_discrete", "hill_climb", "ges_discrete", "pc"])
 def test_discrete_methods_find_the_class_of_a_network(method):
     frame = ck.random_scm(graph=parse("a -> c <- b; c -> d"), mechanism="categorical", seed=5).sample(5000, seed=0)
     truth = cpdag(parse("a -> c <- b; c -> d"))
@@ -271,7 +271,7 @@ def test_too_many_columns_are_refused_with_an_estimate_of_the_time(monkeypatch):
 
 def test_knowledge_is_held_by_search_or_afterwards():
     frame = EARTHQUAKE.sample(5000, seed=0)
-    for method in ("hill_climb", "ges_discrete"):
+    for method in ("orders_discrete", "hill_climb", "ges_discrete"):
         known = Knowledge(required=[("JohnCalls", "MaryCalls")], forbidden=[("Alarm", "JohnCalls")])
         graph = discover(frame, method, knowledge=known)
         assert graph.has_edge("JohnCalls", "MaryCalls") and not graph.has_edge("MaryCalls", "JohnCalls")

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import causalkit as ck
+from causalkit.discovery.frames import codes
 from causalkit.discovery.knowledge import Knowledge
 from causalkit.discovery.linear import Lines, bic, local_bic, orders
 from causalkit.discovery.orders import arranged, restarted, search
+from causalkit.discovery.tables import Tables, orders_discrete
 from causalkit.graphs import cpdag
 
 
@@ -121,6 +123,52 @@ def test_the_best_graph_so_far_is_reported():
     assert len(heard) >= 2 and all(graph.graph["kind"] == "cpdag" for graph in heard)
     totals = [graph.graph["score"] for graph in heard]
     assert totals == sorted(totals, reverse=True)
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**31 - 1), st.sampled_from([0.5, 1.0, 10.0]))
+def test_the_score_of_tables_is_pgmpys_bdeu_with_one_more_and_one_less_too(seed, rows):
+    from pgmpy.structure_score import BDeu
+
+    frame = codes(ck.load_network("asia").sample(200, seed=seed))
+    own, theirs = Tables(frame, rows, Knowledge()), BDeu(frame, equivalent_sample_size=rows)
+    j, parents = 7, frozenset({4, 5})
+    local = own(j, parents)
+    assert local.here == pytest.approx(-2 * theirs.local_score(j, (4, 5)), abs=1e-6)
+    assert local.less[4] == pytest.approx(-2 * theirs.local_score(j, (5,)), abs=1e-6)
+    assert local.more[1] == pytest.approx(-2 * theirs.local_score(j, (1, 4, 5)), abs=1e-6)
+
+
+def test_tables_with_more_levels_than_rows_are_counted_the_same():
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({f"v{i}": draw.integers(0, 20, 60) for i in range(4)})
+    score, parents = Tables(frame, 1.0, Knowledge()), [1, 2, 3]
+    counts = score._counts(0, parents)
+    joint = frame.groupby(["v1", "v2", "v3"]).size()
+    assert len(counts) == len(joint) and counts.sum() == 60 and sorted(counts.sum(1)) == sorted(joint)
+
+
+def test_discrete_order_search_needs_at_most_half_the_mistakes_of_hill_climbing():
+    mistakes = {"orders_discrete": 0.0, "hill_climb": 0.0}
+    scm = ck.load_network("child")
+    for seed in range(2):
+        frame = scm.sample(5000, seed=seed)
+        for method in mistakes:
+            mistakes[method] += ck.compare(ck.discover(frame, method), scm.graph)["shd_cpdag"]
+    assert mistakes["orders_discrete"] <= 0.5 * mistakes["hill_climb"]
+
+
+def test_discrete_data_are_searched_alike_for_the_same_seed_and_any_order_of_columns():
+    frame = ck.load_network("asia").sample(1000, seed=1)
+    first = ck.discover(frame)
+    assert first.graph["chosen"] == "orders_discrete" and first.graph["kind"] == "cpdag"
+    assert set(ck.discover(frame[frame.columns[::-1]]).edges) == set(first.edges)
+
+
+@pytest.mark.parametrize("options", [{"sample_size": 0.0}, {"sample_size": float("inf")}, {"restarts": -1}])
+def test_bad_options_for_tables_are_turned_away(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} "):
+        orders_discrete(pd.DataFrame({"x": [0, 1], "y": [1, 0]}), seed=0, **options)
 
 
 @pytest.mark.parametrize("options", [{"lambda_bic": 0.0}, {"lambda_bic": float("nan")}, {"restarts": -1}])

@@ -6,10 +6,10 @@ import networkx as nx
 import pandas as pd
 
 from causalkit.discovery.cam import Splines, cam
-from causalkit.discovery.discrete import hill_climb
 from causalkit.discovery.frames import discrete_columns
 from causalkit.discovery.knowledge import Knowledge
 from causalkit.discovery.linear import orders
+from causalkit.discovery.tables import orders_discrete
 from causalkit.graphs import member
 from causalkit.seeds import Seed, integer
 
@@ -22,7 +22,7 @@ MOST = 200
 def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:
     """The graph of the method that suits the data: by their kind, their number of variables, and a test of linearity.
 
-    - All columns discrete: "hill_climb" on tables.
+    - All columns discrete: "orders_discrete".
     - Some discrete: "cam", whose causes may be discrete.
     - All continuous: "orders" first. If beside the straight lines of its graph a spline lowers the BIC of any variable,
       "cam" too, and the graph with the lower BIC of the two. Beyond 200 variables "orders" alone.
@@ -45,7 +45,9 @@ def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None)
     """
     base, discrete = integer(seed, "auto"), discrete_columns(frame)
     if len(discrete) == frame.shape[1]:
-        return _said(hill_climb(frame, seed=base, knowledge=knowledge), "hill_climb", "all columns are discrete")
+        return _said(
+            orders_discrete(frame, seed=base, knowledge=knowledge), "orders_discrete", "all columns are discrete"
+        )
     if discrete:
         return _said(cam(frame, seed=base, knowledge=knowledge), "cam", f"{len(discrete)} columns are discrete")
     values = (frame - frame.mean()) / frame.std(ddof=0)

@@ -19,6 +19,7 @@ from causalkit.discovery.discrete import ges_discrete, hill_climb
 from causalkit.discovery.environments import icp, icp_nonlinear
 from causalkit.discovery.linear import flop, orders
 from causalkit.discovery.pooled import pooled
+from causalkit.discovery.tables import orders_discrete
 
 __all__ = ["ABOUT", "METHODS", "About", "methods"]
 
@@ -56,7 +57,8 @@ class About:
 METHODS: dict[str, Callable[..., nx.DiGraph]] = {
     "auto": auto, "cam": cam, "orders": orders,
     "flop": flop, "boss": boss, "grasp": grasp, "ges": ges, "pc": pc, "fci": fci, "direct_lingam": direct_lingam,
-    "hill_climb": hill_climb, "ges_discrete": ges_discrete, "notears": notears, "dagma": dagma,
+    "orders_discrete": orders_discrete, "hill_climb": hill_climb, "ges_discrete": ges_discrete,
+    "notears": notears, "dagma": dagma,
     "icp": icp, "icp_nonlinear": icp_nonlinear, "pooled": pooled,
     "empty": empty, "random_order": random_order, "var_sort": var_sort, "r2_sort": r2_sort,
 }  # fmt: skip
@@ -69,7 +71,7 @@ _SORTED = About(data="continuous", returns="dag", library="CausalDisco", module=
 _SEARCH = "causallearn.search"
 
 ABOUT: dict[str, About] = {
-    "auto": About(assumes="what the method it chooses assumes", wall=200, library="causalkit", knowledge="native"),
+    "auto": About(assumes="what the method it chooses assumes", wall=500, library="causalkit", knowledge="native"),
     "cam": About(
         assumes="additive effects and noise, no hidden causes", returns="dag", wall=200, knowledge="native",
         library="causalkit",
@@ -91,6 +93,7 @@ ABOUT: dict[str, About] = {
         _LINEAR, assumes="linear, noise not Gaussian, no hidden causes", returns="dag", wall=100,
         module=f"{_SEARCH}.FCMBased.lingam",
     ),
+    "orders_discrete": replace(_TABLES, wall=100, knowledge="native", library="causalkit", module=""),
     "hill_climb": replace(_TABLES, wall=200, knowledge="native"),
     "ges_discrete": replace(_TABLES, wall=20),
     "notears": replace(_EQUAL, wall=100, library="gcastle", module="castle.algorithms"),

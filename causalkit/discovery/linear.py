@@ -11,8 +11,8 @@ import pandas as pd
 
 from causalkit.discovery.frames import named, numbered
 from causalkit.discovery.knowledge import Knowledge
-from causalkit.discovery.orders import Local, Score, restarted
-from causalkit.graphs import cpdag, member
+from causalkit.discovery.orders import Local, Score, best_class
+from causalkit.graphs import member
 from causalkit.seeds import Seed, integer
 
 __all__ = ["Lines", "bic", "check_penalty", "flop", "local_bic", "orders"]
@@ -127,17 +127,9 @@ def orders(
     restarts = (10 if d <= 30 else 5 if d <= 200 else 1) if restarts is None else restarts
     if restarts < 0:
         raise ValueError(f"restarts {restarts}: give 0 or more")
-    names = list(frame.columns)
-
-    def found(graph: nx.DiGraph) -> nx.DiGraph:
-        found = cpdag(graph)
-        found = found if knowledge is None else knowledge.apply(found)
-        found.graph["score"] = graph.graph["score"]
-        return found
-
-    score = Lines(np.cov(frame.to_numpy(np.float64).T, bias=True), len(frame), lambda_bic, names, knowledge)
-    said = report and (lambda best: report(found(best.graph(names))))
-    return found(restarted(score, restarts, np.random.default_rng(integer(seed, "orders")), said).graph(names))
+    names, covariance = list(frame.columns), np.cov(frame.to_numpy(np.float64).T, bias=True)
+    score = Lines(covariance, len(frame), lambda_bic, names, knowledge)
+    return best_class(score, names, knowledge, restarts, np.random.default_rng(integer(seed, "orders")), report)
 
 
 class Lines(Score):

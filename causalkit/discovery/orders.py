@@ -17,8 +17,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from causalkit.discovery.knowledge import Knowledge
+from causalkit.graphs import cpdag
 
-__all__ = ["Found", "Local", "Score", "arranged", "restarted", "search"]
+__all__ = ["Found", "Local", "Score", "arranged", "best_class", "restarted", "search"]
 
 LESS = 1e-6
 """What counts as a fall of the score; rounding is below it."""
@@ -153,6 +154,25 @@ def restarted(
             left = restarts if found.total < best.total - LESS else left - 1
             best = min(best, found, key=lambda one: one.total)
     return best
+
+
+def best_class(
+    score: Score,
+    names: Sequence[str],
+    knowledge: Knowledge | None,
+    restarts: int,
+    draw: np.random.Generator,
+    report: Callable[[nx.DiGraph], None] | None = None,
+) -> nx.DiGraph:
+    """The class of the best DAG, for a score that is the same for all its members, narrowed down by the knowledge."""
+
+    def narrowed(found: Found) -> nx.DiGraph:
+        graph = cpdag(found.graph(names))
+        graph = graph if knowledge is None else knowledge.apply(graph)
+        graph.graph["score"] = found.total
+        return graph
+
+    return narrowed(restarted(score, restarts, draw, report and (lambda found: report(narrowed(found)))))
 
 
 def _elsewhere(parents: Sequence[frozenset[int]], draw: np.random.Generator) -> list[int]:
