@@ -191,3 +191,23 @@ def test_processes_are_chosen_by_the_time_that_a_resample_takes(monkeypatch):
         bootstrap(frame, "nothing", n=20)
     bootstrap(frame, "nothing", n=3, n_jobs=2)
     assert asked == [1, -1, 2]
+
+
+def test_processes_that_do_not_start_in_time_are_a_time_out(monkeypatch):
+    import joblib
+
+    waits = []
+
+    class Stuck(joblib.Parallel):
+        def __init__(self, n_jobs, return_as, timeout):
+            waits.append(timeout)
+            super().__init__(n_jobs=n_jobs, return_as=return_as, timeout=0 if timeout else None)  # as if it had passed
+
+    monkeypatch.setattr(joblib, "Parallel", Stuck)
+    frame = teaching_scm().sample(50, seed=0)
+    with pytest.raises(ck.DiscoveryTimeout, match="0 of 3 resamples were done within 60 seconds") as late:
+        bootstrap(frame, "empty", n=3, n_jobs=2, limit=60.0)
+    assert late.value.best is None and 0 < waits[0] <= 60
+    for settings in ({"n_jobs": 1, "limit": 60.0}, {"n_jobs": 2}):
+        bootstrap(frame, "empty", n=3, **settings)
+    assert waits[1:] == [None, None]

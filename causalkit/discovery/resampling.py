@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -74,11 +75,11 @@ def bootstrap(
         own = integer(base, "method", i)
         return learn(drawn, function, own, options, about=about, knowledge=knowledge, limit=left)
 
-    runs = _runs(one, n, n_jobs)
+    runs = _runs(one, n, n_jobs, end)
     graphs: list[nx.DiGraph] = []
     try:
         graphs.extend(tqdm(runs, total=n, desc=f"bootstrap {method}", disable=not progress))
-    except DiscoveryTimeout:
+    except (DiscoveryTimeout, multiprocessing.TimeoutError):
         late = DiscoveryTimeout(
             f"{len(graphs)} of {n} resamples were done within {limit:g} seconds (.best has their shares): raise it"
         )
@@ -95,8 +96,11 @@ def _drawn(data: Any, base: int, *key: str | int) -> Any:
     return data.iloc[rows]
 
 
-def _runs(one: Callable[[int], nx.DiGraph], n: int, n_jobs: int | None) -> Iterator[nx.DiGraph]:
-    """The graphs of the resamples in turn, from as many processes as are asked for or are worth their start."""
+def _runs(one: Callable[[int], nx.DiGraph], n: int, n_jobs: int | None, end: float | None) -> Iterator[nx.DiGraph]:
+    """The graphs of the resamples in turn, from as many processes as are asked for or are worth their start.
+
+    Each process ends its resample when the time is up; joblib's own limit is for processes that do not start in time.
+    """
     from joblib import Parallel, delayed
 
     done = 0
@@ -108,7 +112,8 @@ def _runs(one: Callable[[int], nx.DiGraph], n: int, n_jobs: int | None) -> Itera
             n_jobs = -1 if (time.perf_counter() - start) * n > 10 else 1
             done += 1
             yield graph
-    yield from Parallel(n_jobs=n_jobs, return_as="generator")(delayed(one)(i) for i in range(done, n))
+    left = None if end is None or n_jobs == 1 else max(end - time.time(), 0.0)
+    yield from Parallel(n_jobs=n_jobs, return_as="generator", timeout=left)(delayed(one)(i) for i in range(done, n))
 
 
 def _shares(graphs: list[nx.DiGraph]) -> pd.DataFrame:
