@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser: a lesson's control is moved by the keyboard, and the figure and sentence follow.
+"""JupyterLab in a real browser: lessons' controls are moved by the keyboard, and figure and sentence follow.
 
 Skipped where there is no Chromium; nothing is downloaded.
 """
@@ -10,23 +10,26 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
-TOP, LESSON = Path(__file__).parent.parent, Path("01_scm_and_shifts.ipynb")
+TOP = Path(__file__).parent.parent
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @pytest.fixture
-def lab(tmp_path):
-    """The address of a JupyterLab on a small copy of the project: the first lesson, and its source, which is older."""
+def lab(tmp_path, request):
+    """The address of a JupyterLab on a small copy of the project: one lesson, and its source, which is older."""
+    lesson = Path(request.param)
     notebooks = tmp_path / "notebooks"
     (notebooks / "src").mkdir(parents=True)
-    source = shutil.copy(TOP / "notebooks" / "src" / LESSON.with_suffix(".py"), notebooks / "src")
+    source = shutil.copy(TOP / "notebooks" / "src" / lesson.with_suffix(".py"), notebooks / "src")
     os.utime(source, (time.time() - 1000,) * 2)  # a clone gives files any order in time, and Lab must not mind
-    shutil.copy(TOP / "notebooks" / LESSON, notebooks)
+    shutil.copy(TOP / "notebooks" / lesson, notebooks)
     shutil.copy(TOP / "pyproject.toml", tmp_path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -39,11 +42,11 @@ def lab(tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    address = f"http://127.0.0.1:{port}/lab/tree/notebooks/{LESSON}?token=test"
+    address = f"http://127.0.0.1:{port}/lab/tree/notebooks/{lesson}?token=test"
     try:
         for _ in range(600):
             try:
-                urllib.request.urlopen(address.replace(f"lab/tree/notebooks/{LESSON}", "api"), timeout=5)
+                urllib.request.urlopen(address.replace(f"lab/tree/notebooks/{lesson}", "api"), timeout=5)
                 break
             except OSError:
                 assert server.poll() is None, "JupyterLab did not start"
@@ -54,21 +57,30 @@ def lab(tmp_path):
         server.wait(20)
 
 
-@pytest.mark.slow
-def test_a_control_moves_by_the_keyboard_and_the_figure_follows(lab, tmp_path):
+@contextmanager
+def executed(address):
+    """The page of a lesson in which all cells have been told to run; no error on the page, in the end."""
     from playwright.sync_api import sync_playwright
 
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(lab)
+        page.goto(address)
         page.locator(".jp-Notebook").wait_for(timeout=60_000)
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        yield page
+        assert not errors, errors
+        browser.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", ["01_scm_and_shifts.ipynb"], indirect=True)
+def test_a_control_moves_by_the_keyboard_and_the_figure_follows(lab, tmp_path):
+    with executed(lab) as page:
         box = page.locator(".widget-vbox", has_text="Dial, nats")  # the shift laboratory
         words, picture = box.locator("p[role=status]"), box.locator(".widget-image")
         words.wait_for(timeout=120_000)
@@ -94,5 +106,37 @@ def test_a_control_moves_by_the_keyboard_and_the_figure_follows(lab, tmp_path):
         kinds.select_option("spurious")
         box.get_by_text("Spurious shift of y, direction -1: 1 nats").wait_for(timeout=30_000)
         assert picture.is_visible()
-        assert not errors, errors
-        browser.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", ["02_discovery.ipynb"], indirect=True)
+def test_the_workbench_moves_by_the_keyboard_and_shows_who_only_sorted(lab, tmp_path):
+    with executed(lab) as page:
+        box = page.locator(".widget-vbox", has_text="Price of an edge")
+        words, picture = box.locator("p[role=status]"), box.locator(".widget-image")
+        words.wait_for(timeout=180_000)
+        shots = Path(os.environ.get("SCREENSHOTS", tmp_path))
+        rows, price = box.get_by_role("slider").nth(0), box.get_by_role("slider").nth(1)
+        price.scroll_into_view_if_needed()
+        box.get_by_text("1000 rows, linear, gaussian noise, raw; flop, 2 log n an edge").wait_for(timeout=30_000)
+        box.screenshot(path=str(shots / "bench_before.png"))
+
+        def moved(change, expected):
+            before, shown = words.inner_text(), picture.get_attribute("src")
+            change()
+            box.get_by_text(expected).wait_for(timeout=30_000)
+            assert words.inner_text() != before and picture.get_attribute("src") != shown
+
+        price.focus()
+        moved(lambda: page.keyboard.press("ArrowRight"), "flop, 4 log n an edge")
+        rows.focus()
+        moved(lambda: page.keyboard.press("ArrowRight"), "3000 rows, linear")
+        scale, method = box.get_by_role("combobox").nth(2), box.get_by_role("combobox").nth(3)
+        moved(lambda: method.select_option("var_sort"), "raw; var_sort")
+        on_raw = float(words.inner_text().split("var_sort ")[-1].split(";")[0])
+        box.screenshot(path=str(shots / "bench_sorted.png"))
+        moved(lambda: scale.select_option("standardised"), "standardised; var_sort")
+        assert float(words.inner_text().split("var_sort ")[-1].split(";")[0]) > on_raw
+        box.screenshot(path=str(shots / "bench_standardised.png"))
+        known = box.get_by_role("combobox").nth(4)
+        moved(lambda: known.select_option("two tiers"), "before the rest")

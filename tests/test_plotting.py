@@ -25,6 +25,7 @@ from causalkit.plotting import (
     draw_errors,
     draw_graph,
     draw_selection_diagram,
+    edge_marks,
     layout,
     mark_errors,
     plot_comparison,
@@ -357,3 +358,53 @@ def test_errors_over_the_dial_mark_where_it_stands_and_the_crossing():
         draw_errors(curve.rename(columns={"nats": "bits"}))
     with pytest.raises(ValueError, match="no column of errors"):
         draw_errors(curve[["nats"]])
+
+
+def test_bent_edges_stay_inside_the_axes():
+    line = {**{v: (float(k), 0.0) for k, v in enumerate("abcdefg")}, "h": (0.0, 4.0)}
+    jumps = parse("a -> b -> c -> d -> e -> f -> g; a -> g; b -> f; a -> d; c -> g; h")
+    for size in [(8, 2), (3, 4)]:
+        ax = draw_graph(jumps, ax=plt.subplots(figsize=size)[1], positions=line)
+        box = ax.get_window_extent()
+        for patch in arrows(ax):
+            reach = patch.get_path().get_extents(patch.get_transform())  # of the line as it is drawn, in pixels
+            assert box.y0 - 1 <= reach.y0 and reach.y1 <= box.y1 + 1
+
+
+def marked(pairs):
+    """A PAG from {(a, b): (mark at a, mark at b)}, stored as `ck.discovery.fci` stores it."""
+    graph = nx.DiGraph(kind="pag")
+    for (a, b), (one, two) in pairs.items():
+        graph.add_edge(a, b, mark_a=one, mark_b=two)
+        if (one, two) != ("tail", "arrow"):
+            graph.add_edge(b, a, mark_a=two, mark_b=one)
+    return graph
+
+
+PAG = {
+    ("a", "b"): ("circle", "circle"), ("b", "c"): ("circle", "arrow"), ("c", "d"): ("arrow", "arrow"),
+    ("d", "e"): ("tail", "arrow"), ("e", "f"): ("tail", "circle"), ("f", "a"): ("tail", "tail"),
+}  # fmt: skip
+
+
+def test_no_mark_of_a_pag_is_lost():
+    shape = {"circle": "o", "tail": "-"}
+    graph = marked(PAG)
+    for (a, b), (one, two) in PAG.items():
+        assert edge_marks(graph, a, b) == shape.get(one, "<") + shape.get(two, ">")
+        assert edge_marks(graph, b, a) == shape.get(two, "<") + shape.get(one, ">")
+    assert edge_marks(graph, "a", "c") == "" and edge_marks(parse("x -> y"), "y", "x") == "<-"
+    with pytest.raises(ValueError, match="unknown node"):
+        edge_marks(graph, "a", "g")
+    patches = arrows(draw_graph(graph))
+    assert len(patches) == len(PAG)  # each pair once, although most stand in the graph both ways
+    line, drawn = Path([(0.0, 0.0), (50.0, 20.0), (100.0, 0.0)], [1, 3, 3]), []
+    for patch in patches:
+        parts, filled = patch.get_arrowstyle()(line, 10.0, 1.0)
+        rings = [part for part, full in zip(parts, filled, strict=True) if Path.CURVE4 in list(part.codes)]
+        assert not any(
+            full for part, full in zip(parts, filled, strict=True) if part in rings
+        )  # open, and the line stops before
+        assert not any(ring.contains_point(parts[0].vertices[k], radius=-0.1) for ring in rings for k in (0, -1))
+        drawn.append((len(rings), sum(filled)))
+    assert sorted(drawn) == sorted((m.count("circle"), m.count("arrow")) for m in PAG.values())

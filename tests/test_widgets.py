@@ -1,11 +1,14 @@
 """Controls: every option of each is tried, errors are raised, the sentence says what the figure shows."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import causalkit as ck
-from causalkit.widgets import DIAL, choice, explore, shift_lab, slider
+from causalkit.widgets import DIAL, choice, explore, shift_lab, slider, workbench
+from causalkit.widgets.workbench import options
 
 
 def draw(strength, edge):
@@ -158,3 +161,91 @@ def test_a_discrete_target_of_two_levels_has_a_laboratory():
     scm = ck.random_scm(graph=ck.graphs.parse("x -> y -> z"), mechanism=families, seed=1)
     made = shift_lab(scm, "y", "spurious", n=500, seed=0, dial=(0, 0.01, 0.1))
     assert made.draw(0.1)[0] != made.draw(0.0)[0] and [*made.predictors][1] == "the stable set {x}"
+
+
+def bench(frame=None, truth=None, rows=(100, 1000, 2000), seed=0):
+    return workbench(truth or ck.teaching_scm().graph, frame, rows=rows, seed=seed)
+
+
+def test_a_workbench_shows_what_the_method_finds_on_its_data_and_what_the_baselines_do():
+    made = bench()
+    frame = made.data("linear", "gaussian", "standardised", 1000)
+    np.testing.assert_allclose([frame.mean(), frame.std(ddof=0)], [[0] * 6, [1] * 6], atol=1e-9)
+    figure, words = made.draw(scale="standardised", method="ges", rows=1000)
+    shd = ck.compare(ck.discover(frame, "ges"), made.graph)["shd_cpdag"]
+    sorting = ck.compare(ck.discover(frame, "r2_sort"), made.graph)["shd_cpdag"]
+    _, right = figure.axes
+    shown = dict(
+        zip([t.get_text() for t in right.get_yticklabels()], [b.get_width() for b in right.patches], strict=True)
+    )
+    assert (shown["ges"], shown["r2_sort"], shown["empty"]) == (shd, sorting, 5)
+    assert ck.plotting.describe(ck.discover(frame, "ges"), made.graph) in words and f"ges {shd:g};" in words
+    by_r2 = ck.sortability(frame, made.graph)["r2"]
+    assert f"by R2 {by_r2:.2f}" in words and f"R2 {by_r2:.2f}" in right.get_title()
+    ticks = made.draw(method="var_sort")[0].axes[1].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == ["var_sort", "empty", "random_order", "r2_sort"]
+
+
+def test_the_scale_takes_away_what_variance_sorting_lives_on():
+    made = bench(truth=ck.graphs.erdos_renyi(10, 2.0, seed=1))
+    raw = made.data("linear", "gaussian", "raw", 2000)
+    assert ck.sortability(raw, made.graph)["var"] > 0.85
+    assert ck.sortability(made.data("linear", "gaussian", "standardised", 2000), made.graph)["var"] == 0.5
+    assert ck.metrics.standardise(raw).equals(made.data("linear", "gaussian", "standardised", 2000))
+    assert np.ptp(made.data("linear", "gaussian", "internal", 2000).std()) < 0.2 < np.ptp(raw.std())
+
+
+def test_knowledge_on_the_workbench_is_right_or_wrong_on_purpose():
+    made = bench()
+    place = {v: k for k, v in enumerate(["x1", "x2", "x4", "y", "x3", "x5"])}
+    right, wrong = made.knowledge("two tiers"), made.knowledge("two tiers, wrong")
+    assert made.knowledge("nothing") is None and right.tiers == wrong.tiers[::-1]
+    assert {place[v] for v in right.tiers[0]} == {0, 1, 2} and not any(right.forbids(*e) for e in made.graph.edges)
+    assert any(wrong.forbids(*e) for e in made.graph.edges)
+    assert "(x1, x2, x4 before the rest)" in made.draw(known="two tiers")[1]
+
+
+def test_a_price_means_the_same_for_scores_and_tests():
+    from scipy.stats import chi2
+
+    for price in (0.5, 2.0, 8.0):
+        given, said = options("pc", price, 500)
+        assert given["alpha"] == pytest.approx(chi2.sf(price * np.log(500), 1)) and f"{given['alpha']:.2g}" in said
+        assert options("boss", price, 500)[0] == {"lambda_bic": price}
+    for name in ("flop", "cam", "ges", "boss", "grasp"):  # the slider starts at every method's default
+        default = signature(ck.METHODS[name]).parameters["lambda_bic"].default
+        assert options(name, 2.0, 500)[0]["lambda_bic"] == pytest.approx(default)
+    assert options("auto", 2.0, 500) == ({}, "auto, which has no such price")
+
+
+def test_a_workbench_on_a_frame_of_ones_own_makes_no_data():
+    frame = ck.teaching_scm().sample(300, seed=0)
+    made = bench(frame, rows=(100, 300))
+    assert "generator" not in made.controls and made.data("linear", "gaussian", "raw", 100).equals(frame.head(100))
+    assert "100 rows, raw; pc" in made.draw(method="pc")[1]
+    assert set(made.methods) <= set(ck.METHODS) and {"cam", "pc", "r2_sort"} <= set(made.methods)
+
+
+def test_a_control_of_the_workbench_redraws():
+    made = bench(rows=(50, 100))
+    control = made.controls["generator"]
+    _, picture, words = explore(made.draw, generator=control).children
+    seen = set()
+    for option in control.options:
+        control.value = option
+        assert f"50 rows, {option}, gaussian noise" in words.value
+        seen.add(bytes(picture.value))
+    assert len(seen) == len(control.options) == 4
+
+
+def test_a_workbench_refuses_what_it_does_not_offer():
+    with pytest.raises(ValueError, match="'u_x_y' is hidden"):
+        bench(truth=ck.graphs.parse("x <-> y"))
+    for rows in [(100,), (300, 100)]:
+        with pytest.raises(ValueError, match="rising order"):
+            bench(rows=rows)
+    with pytest.raises(ValueError, match="2000 rows of a frame that has 100"):
+        bench(ck.teaching_scm().sample(100, seed=0))
+    for setting in [{"generator": "liner"}, {"scale": "rw"}, {"rows": 7}, {"known": "all"}, {"method": "flp"}]:
+        with pytest.raises(ValueError, match="unknown"):
+            bench().draw(**setting)

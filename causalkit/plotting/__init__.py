@@ -13,6 +13,7 @@ from causalkit.plotting.charts import (
 )
 from causalkit.plotting.densities import describe_densities, draw_densities, turn_densities
 from causalkit.plotting.graphs import VERDICTS, describe, draw_graph, layout, plot_comparison
+from causalkit.plotting.marks import edge_marks
 from causalkit.plotting.shifts import describe_selection_diagram, draw_errors, draw_selection_diagram, mark_errors
 from causalkit.plotting.style import COLOURS, LINES, MARKERS
 
@@ -28,6 +29,7 @@ __all__ = [
     "draw_errors",
     "draw_graph",
     "draw_selection_diagram",
+    "edge_marks",
     "layout",
     "mark_errors",
     "plot_calibration",

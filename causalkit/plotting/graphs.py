@@ -13,6 +13,7 @@ import numpy as np
 from causalkit.errors import unknown
 from causalkit.graphs import undirected_edges
 from causalkit.metrics import differences
+from causalkit.plotting.marks import bend, curve, edge_marks, ends
 from causalkit.plotting.style import axes_or_new
 
 if TYPE_CHECKING:
@@ -96,8 +97,11 @@ def draw_graph(
 ) -> Axes:
     """A graph: arrows for directed edges, plain lines for undirected ones, dashed outlines for hidden variables.
 
+    In a PAG, an end of an edge of which the data do not say whether it is a cause carries an open circle (see
+    `edge_marks`).
+
     Args:
-        graph: A DAG or CPDAG.
+        graph: A DAG, CPDAG or PAG.
         ax: Where to draw; new axes if None.
         highlight: Nodes to fill and outline boldly, such as the target.
         positions: Node -> (x, y), so that graphs can be compared side by side; `layout(graph)` if None.
@@ -109,8 +113,8 @@ def draw_graph(
         >>> from causalkit.graphs import parse
         >>> axes = draw_graph(parse("x -> y <- z"), highlight=["y"])
     """
-    lines = [(a, b, "->", "#333333", "-") for a, b in graph.edges if not graph.has_edge(b, a)]
-    lines += [(a, b, "-", "#333333", "-") for a, b in undirected_edges(graph)]
+    pairs = [(a, b) for a, b in graph.edges if not graph.has_edge(b, a)] + undirected_edges(graph)
+    lines = [(a, b, edge_marks(graph, a, b), "#333333", "-") for a, b in pairs]
     return draw_lines(graph, lines, ax, highlight, positions)
 
 
@@ -128,8 +132,7 @@ def plot_comparison(
     from matplotlib.lines import Line2D
 
     table = differences(learned, truth)
-    shown = {"->": "->", "<-": "<-", "--": "-", "<>": "<->"}
-    marks = table["learned"].where(table["verdict"] != "missing", table["truth"]).map(shown)
+    marks = table["learned"].where(table["verdict"] != "missing", table["truth"])
     lines = [(a, b, mark, *VERDICTS[v]) for a, b, mark, v in zip(table.a, table.b, marks, table.verdict, strict=True)]
     counts = table["verdict"].value_counts()
     handles = [
@@ -181,7 +184,7 @@ def draw_lines(
     below: float = 0.0,
     looks: Mapping[Hashable, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Axes:
-    """Nodes as circles of a size that fits the axes, edges (a, b, arrow, colour, style) bent around them.
+    """Nodes as circles of a size that fits the axes, edges (a, b, marks, colour, style) bent around them.
 
     The lowest `below` points (1/72 inch) of the axes are left free. `looks` gives a node another look: what `scatter`
     takes, and "ring", the colour of a second, dashed outline, and "badge", a letter beside it.
@@ -198,47 +201,53 @@ def draw_lines(
     low, high = low - margin, high + margin
     # sizes are in points of the page, so that circles are round and bends are judged as they look
     page = np.array(ax.get_window_extent().size) * 72 / ax.figure.dpi
-    scale = (page - [0, min(below, page[1] / 2)]) / (high - low)
-    ax.set(xlim=(low[0], high[0]), ylim=(high[1] - page[1] / scale[1], high[1]))
+    free = page - [0, min(below, page[1] / 2)]
+    low, high, radius, bends = _fitted(places, lines, free, low, high)
+    ax.set(xlim=(low[0], high[0]), ylim=(high[1] - (high - low)[1] * page[1] / free[1], high[1]))
     ax.set_axis_off()
-    centres = {node: place * scale for node, place in places.items()}
-    near = min((float(np.linalg.norm(centres[a] - centres[b])) for a, b in combinations(centres, 2)), default=99.0)
-    radius = float(np.clip(0.3 * near, 7, 17))
-    for line in lines:
-        _edge(ax, places, centres, radius, line)
+    for line, rad in zip(lines, bends, strict=True):
+        _edge(ax, places, radius, line, rad)
     for node, place in places.items():
         hidden = bool(graph.nodes[node].get("hidden"))
         _node(ax, node, place, radius, node in highlight, hidden, looks.get(node, {}))
     return ax
 
 
+def _fitted(
+    places: Mapping[Hashable, np.ndarray],
+    lines: list[tuple[Hashable, Hashable, str, str, Any]],
+    page: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, float, list[float]]:
+    """The corners, moved out as far as bent edges reach on a page of so many points; the nodes' radius; the bends."""
+    for _ in range(8):  # room for one bent edge makes the others bend more
+        scale = page / (high - low)
+        centres = {node: place * scale for node, place in places.items()}
+        near = min((float(np.linalg.norm(centres[a] - centres[b])) for a, b in combinations(centres, 2)), default=99.0)
+        radius = float(np.clip(0.3 * near, 7, 17))
+        bends = [bend(centres, radius, a, b) for a, b, *_ in lines]
+        curves = [curve(centres[a], centres[b], k) for (a, b, *_), k in zip(lines, bends, strict=True) if k]
+        reached = np.vstack([low * scale + 3, high * scale - 3, *curves])
+        if (reached.min(0) >= low * scale + 2).all() and (reached.max(0) <= high * scale - 2).all():
+            break
+        low, high = np.minimum(low, (reached.min(0) - 3) / scale), np.maximum(high, (reached.max(0) + 3) / scale)
+    return low, high, radius, bends
+
+
 def _edge(
     ax: Axes,
     places: Mapping[Hashable, np.ndarray],
-    centres: Mapping[Hashable, np.ndarray],
     radius: float,
     line: tuple[Hashable, Hashable, str, str, Any],
+    rad: float,
 ) -> None:
-    """One edge, straight if that clears all other nodes, otherwise bent as little as does."""
+    """One edge, bent so far, with what stands at its ends."""
     from matplotlib.patches import FancyArrowPatch
 
-    a, b, arrow, colour, style = line
-    start, end = centres[a], centres[b]
-    others = [centre for node, centre in centres.items() if node not in (a, b)]
-    t = np.linspace(0, 1, 40)[:, None]
-
-    def clearance(bend: float) -> float:
-        delta = end - start
-        # the control point of matplotlib's arc3
-        control = (start + end) / 2 + bend * np.array([delta[1], -delta[0]])
-        curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
-        return min((float(np.linalg.norm(curve - other, axis=1).min()) for other in others), default=np.inf)
-
-    bends = (0.0, 0.12, -0.12, 0.22, -0.22, 0.32, -0.32, 0.45, -0.45, 0.6, -0.6)
-    bend = next((b for b in bends if clearance(b) > radius + 4), max(bends, key=clearance))
-    heads = {"-": "-", "->": "-|>", "<-": "<|-", "<->": "<|-|>"}
-    path: dict[str, Any] = {"posA": tuple(places[a]), "posB": tuple(places[b]), "connectionstyle": f"arc3,rad={bend}"}
-    patch = FancyArrowPatch(**path, arrowstyle=heads[arrow], shrinkA=radius + 1.5, shrinkB=radius + 1.5, zorder=1)
+    a, b, marks, colour, style = line
+    path: dict[str, Any] = {"posA": tuple(places[a]), "posB": tuple(places[b]), "connectionstyle": f"arc3,rad={rad}"}
+    patch = FancyArrowPatch(**path, arrowstyle=ends(marks), shrinkA=radius + 1.5, shrinkB=radius + 1.5, zorder=1)
     patch.set(color=colour, linestyle=style, linewidth=1.8, mutation_scale=min(13.0, radius))
     ax.add_patch(patch)
 

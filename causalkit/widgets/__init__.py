@@ -6,5 +6,6 @@ figure, which reads without a kernel, and again by `explore` whenever a control 
 
 from causalkit.widgets.explore import choice, explore, slider
 from causalkit.widgets.laboratory import DIAL, ShiftLab, shift_lab
+from causalkit.widgets.workbench import Workbench, workbench
 
-__all__ = ["DIAL", "ShiftLab", "choice", "explore", "shift_lab", "slider"]
+__all__ = ["DIAL", "ShiftLab", "Workbench", "choice", "explore", "shift_lab", "slider", "workbench"]
