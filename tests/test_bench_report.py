@@ -1,6 +1,8 @@
 """The report of a sweep: it stands alone, says what came out and what did not, and its words agree with its tables."""
 
+import importlib.util
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,8 @@ from bs4 import BeautifulSoup
 from causalkit.bench import report as reporting
 from causalkit.bench.figures import draw_main_effects, draw_plot
 from causalkit.bench.report import write_suite_report
-from causalkit.bench.series import level_text, number
+from causalkit.bench.results import read_results
+from causalkit.bench.series import lay_out, level_text, number
 from causalkit.bench.tables import Design, comparisons, effect_blocks, result_tables
 from causalkit.runs import OutputError
 from tests.made_sweep import experiment, grid, write_sweep
@@ -335,3 +338,81 @@ def test_levels_are_short():
 @pytest.mark.parametrize("seconds, text", [(3.14, "3.1 s"), (600, "10 min"), (36000, "10.0 h")])
 def test_durations(seconds, text):
     assert reporting._duration(seconds) == text
+
+
+# Methods that time out, or refuse, in runs that are ok
+
+
+def limited():
+    """slow times out at n = 40 in one seed with an answer and in one without; shy refuses at 40; fast does all."""
+    plot = [{"x": "n", "y": "seconds", "by": "method", "scale": "log"}, {"x": "n", "y": "wrong", "by": "method"}]
+    entry = experiment("walls", "Where?", ("method", "n"), {"seconds": "lower", "wrong": "lower"}, plot=plot)
+    runs = []
+    for p in grid(2, method=["fast", "slow", "shy"], n=[10, 20, 40]):
+        late, shy = (p["method"] == name and p["n"] == 40 for name in ("slow", "shy"))
+        seconds = 60.0 if late else p["n"] / 10 if p["method"] == "fast" else p["n"] ** 2 / 100
+        found = {"seconds": None if shy else seconds, "wrong": None if shy or (late and p["seed"]) else 1.0}
+        runs.append((p, {**found, "timed_out": float(late), "refused": float(shy)}))
+    return entry, runs
+
+
+def test_time_outs_and_refusals_are_counted_and_no_mean_hides_them(tmp_path):
+    write_sweep(tmp_path, [limited()])
+    text = words(BeautifulSoup(write_suite_report(tmp_path).read_text(), "html.parser"))
+    rows, _ = table_of(BeautifulSoup((tmp_path / "report.html").read_text(), "html.parser"), "seconds")
+    cells = dict(zip(rows[0][1:], rows[3][1:], strict=True))
+    assert rows[3][0] == "40" and "2 timed out" in cells["slow"] and cells["shy"] == "– 0 of 2, 2 refused"
+    assert "timed out" not in " ".join(rows[1] + rows[2])
+    rows, _ = table_of(BeautifulSoup((tmp_path / "report.html").read_text(), "html.parser"), "wrong")
+    assert "1 of 2, 2 timed out" in rows[3][2]
+    assert "Timed out: counted with what the method had by then; without a value where it had nothing." in text
+    assert "Timed out, and counted with what they had by then (open markers): method slow, n 40 (2 timed out)." in text
+    assert "method slow, n 40 (1 timed out); method shy, n 40 (2 refused)" in text
+
+
+def test_a_time_out_is_an_open_marker_and_bends_no_power_law(tmp_path):
+    write_sweep(tmp_path, [limited()])
+    table = read_results(tmp_path).frame("walls")
+    plot = limited()[0]["plot"][0]
+    layout = lay_out(table, ["method", "n"], plot)
+    (lines,) = layout.panels.values()
+    late = {line.name: line.rows["late"].tolist() for line in lines}
+    assert late == {"fast": [0, 0, 0], "slow": [0, 0, 2], "shy": [0, 0]}
+    assert lines[1].fit.slope == pytest.approx(2) and lines[1].fitted == (10, 20)
+    ended = draw_plot(table[table["method"] != "slow"], ["method", "n"], plot, "lower")
+    assert "open: timed out" in draw_plot(table, ["method", "n"], plot, "lower").svg
+    assert "open: timed out" not in ended.svg and "open marker at the top edge" in ended.sentence
+
+
+def test_a_part_of_a_suite_is_called_one(tmp_path):
+    write_sweep(tmp_path, [limited()], part=["--only=walls", "--seeds=2"])
+    text = words(BeautifulSoup(write_suite_report(tmp_path).read_text(), "html.parser"))
+    assert "18 runs planned at budget fast, of which this is a part (--only=walls --seeds=2): 18 ok." in text
+
+
+def test_the_wall_of_a_method_is_before_its_first_time_out(tmp_path):
+    path = Path(__file__).parents[1] / "benchmarks" / "discovery_walls.py"
+    spec = importlib.util.spec_from_file_location("discovery_walls", path)
+    walls = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(walls)
+    entry, runs = limited()
+    renamed = [({**{k: v for k, v in p.items() if k != "n"}, "variables": p["n"]}, found) for p, found in runs]
+    write_sweep(tmp_path, [({**entry, "axes": ["method", "variables"]}, renamed)])
+    found = walls.swept(tmp_path, "walls")
+    assert found["wall"].to_dict() == {"fast": 40, "slow": 20, "shy": 20}
+    assert found.loc["slow", "timed out"] == [40] == found.loc["shy", "refused"]
+    assert found["seconds"].tolist() == [4.0, 4.0, 4.0]
+
+
+def test_the_cells_are_told_in_which_auto_is_not_near_the_best(tmp_path):
+    path = Path(__file__).parents[1] / "benchmarks" / "discovery_walls.py"
+    spec = importlib.util.spec_from_file_location("discovery_walls", path)
+    walls = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(walls)
+    shd = {("auto", 1): 2, ("a", 1): 3, ("b", 1): 2, ("auto", 2): 5, ("a", 2): 4, ("b", 2): 9}
+    runs = [
+        (p, {"shd_cpdag": shd[p["method"], p["n"]] + p["seed"]}) for p in grid(2, method=["auto", "a", "b"], n=[1, 2])
+    ]
+    write_sweep(tmp_path, [(experiment("e", "?", ("method", "n"), {"shd_cpdag": "lower"}), runs)])
+    found = walls.auto_beside_best(tmp_path)
+    assert found[["auto", "best", "which"]].to_numpy().tolist() == [[2.5, 2.5, "b"], [5.5, 4.5, "a"]]

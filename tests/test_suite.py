@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from causalkit.bench import list_suites, load_suite, plan_suite
+from causalkit.bench import list_suites, load_suite, part_of, plan_suite
 from causalkit.bench.plan import address, estimate
 from causalkit.cli import app
 from causalkit.runs.run import Run
@@ -292,6 +292,32 @@ def test_other_wrong_suites(tmp_path):
         load_suite(tmp_path / "latin.toml")
     with pytest.raises(ValueError, match="threads is 0"):
         plan_suite(load_suite(write_suite(tmp_path)), threads=0)
+
+
+# A part
+
+
+def test_a_part_has_the_same_addresses_as_the_whole(tmp_path):
+    text = SUITE + minimal(name='"again"', seeds="[3]")
+    whole = load_suite(write_suite(tmp_path, text), "full")
+    addresses = {run.address for run in plan_suite(whole).runs}
+    for only, seeds in (((), None), (("growth",), None), (("growth",), 2), ((), 2), (("growth", "again"), 9)):
+        part = part_of(whole, only, seeds)
+        assert {run.address for run in plan_suite(part).runs} <= addresses
+        assert {e.name for e in part.experiments} == set(only or ("growth", "again"))
+        for experiment in part.experiments:
+            (before,) = (e for e in whole.experiments if e.name == experiment.name)
+            assert experiment.seeds == before.seeds[:seeds]
+            assert experiment.runs == tuple(run for run in before.runs if run["seed"] in experiment.seeds)
+    assert part_of(whole) == whole and part_of(whole, ["again"], 1).part == ("--only=again", "--seeds=1")
+
+
+def test_a_part_that_is_not_there_is_named(tmp_path):
+    suite = load_suite(write_suite(tmp_path))
+    with pytest.raises(ValueError, match="unknown experiment of suite 'growth': 'grwth'; did you mean 'growth'"):
+        part_of(suite, ["grwth"])
+    with pytest.raises(ValueError, match="seeds is 0: expected a number above 0"):
+        part_of(suite, seeds=0)
 
 
 # The dry run

@@ -384,6 +384,24 @@ def test_resume_refuses_what_would_not_be_the_same(tmp_path, fake, monkeypatch):
     assert run_suite(load_suite(path)).fresh == 4
 
 
+def test_a_part_first_and_then_the_rest(tmp_path, fake):
+    path = write_suite(tmp_path, FOUR + "\n" + FOUR.replace('"one"', '"two"').replace("[1, 2]", "[3, 4]"))
+    words = ("bench", path, "--workers", 1, "-o", "out")
+    done = invoke(*words, "--only", "two", "--seeds", 1)
+    assert done.exit_code == 0 and "2 of 2 runs ok, 0 failed; 2 were run now" in done.output, done.output
+    sweep = json.loads(Path("out", "sweep.json").read_text())
+    assert sweep["part"] == ["--only=two", "--seeds=1"] and " --only=two --seeds=1 " in sweep["command"]
+    assert recorded_suite("out")[0].part == ("--only=two", "--seeds=1")
+    done = invoke("bench", "growth", "--resume", "-o", "out")
+    assert "2 of 2 runs ok, 0 failed; 0 were run now" in done.output, done.output
+    for given in (["--only", "one"], ["--seeds", 2]):
+        assert "leave out --only and --seeds" in invoke("bench", "growth", "--resume", "-o", "out", *given).output
+    assert "8 of 8 runs ok, 0 failed; 6 were run now" in invoke(*words).output
+    assert "did you mean 'two'" in invoke(*words, "--only", "one,twoo").output
+    assert "seeds is 0" in invoke(*words, "--seeds", 0).output
+    assert json.loads(Path("out", "sweep.json").read_text())["part"] == []
+
+
 def test_numbers_that_cannot_be(tmp_path):
     with pytest.raises(ValueError, match="workers is 0"):
         run_suite(load_suite(write_suite(tmp_path, FOUR)), workers=0)

@@ -9,6 +9,7 @@ import importlib
 _HOME = {
     "list_suites": "suite",
     "load_suite": "suite",
+    "part_of": "part",
     "plan_suite": "plan",
     "read_results": "results",
     "read_tables": "results",

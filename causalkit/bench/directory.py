@@ -62,7 +62,7 @@ def recorded_suite(directory: str | Path) -> tuple[Suite, dict[str, Any]]:
         experiments.append(Experiment(**fields))
     suite = Suite(
         about["name"], Path(recorded["suite_file"]), about["title"], about["about"], recorded["budget"],
-        tuple(experiments),
+        tuple(experiments), tuple(recorded.get("part", ())),
     )  # fmt: skip
     options = {key: recorded[key] for key in ("workers", "threads", "dask")}
     plan = plan_suite(suite, directory, threads=options["threads"])
@@ -104,12 +104,13 @@ def _described(plan: Plan, options: dict[str, Any]) -> dict[str, Any]:
         del entry["runs"]
         experiments.append({**entry, "notebook": str(experiment.notebook)})
     about = {"name": suite.name, "title": suite.title, "about": suite.about, "experiments": experiments}
-    words = [*_words(plan), *(f"--{key}={value}" for key, value in options.items() if value is not None)]
+    words = [*_words(plan), *suite.part, *(f"--{key}={value}" for key, value in options.items() if value is not None)]
     return {
         "schema": SCHEMA,
         "suite": about,
         "suite_file": str(suite.path),
         "budget": suite.budget,
+        "part": list(suite.part),
         "command": shlex.join([*words, f"--budget={suite.budget}"]),
         **options,
         **hashes(plan),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,8 @@ def draw_plot(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, Any],
         axes: All swept parameters; runs that differ in those that the plot does not name are averaged seed by seed,
             and the sentence says so.
         plot: The columns x and y; perhaps by (a line a level), facet (a panel a level; else the first other parameter
-            with at most 6), where (levels to keep), and scale: "linear", or "log" for both axes with fitted power laws.
+            with at most 6), where (levels to keep), and scale: "linear", "log" for both
+            axes with fitted power laws, or "log_x" for the axis of x alone.
         better: "lower", "higher", or None.
 
     Example:
@@ -57,9 +59,12 @@ def draw_plot(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, Any],
         table = table[table[name] == level]
     layout = lay_out(table, axes, plot)
     figure = _figure(len(layout.panels), 5.6 if len(layout.panels) == 1 else 7.4)
+    if not layout.numeric and len(layout.levels) > 8:  # room for their names
+        figure.set_figheight(1.25 * figure.get_figheight())
     for ax, (title, lines) in zip(figure.axes, layout.panels.items(), strict=False):
-        _panel(ax, layout, lines)
-        ax.set_title(title, fontsize=9)
+        _panel(figure, ax, layout, lines)
+        gone = sum(bool(line.gone) for line in lines)
+        ax.set_title(title, fontsize=9, pad=6 + (4 + 5 * gone if gone else 0))  # above the markers at the top edge
     _label(figure, layout.x, layout.y)
     if layout.by or layout.log:
         _legend(figure, layout)
@@ -119,11 +124,10 @@ def _figure(panels: int, width: float) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, layout: Layout, lines: list[Line]) -> None:
-    if layout.log:
-        ax.set(xscale="log", yscale="log")
+def _panel(figure: Figure, ax: Axes, layout: Layout, lines: list[Line]) -> None:
+    ax.set(xscale="log" if layout.log_x else "linear", yscale="log" if layout.log else "linear")
     many = len(layout.names)
-    top = 1.0
+    top, met = 1.0, Counter[tuple[float, str]]()
     for line in lines:
         style = _style(line.number)
         at, gone = (np.array(places, dtype=float) for places in (line.rows["at"], line.gone))
@@ -134,7 +138,11 @@ def _panel(ax: Axes, layout: Layout, lines: list[Line]) -> None:
             ax.plot(ends, line.fit.factor * ends**line.fit.slope, color=style["color"], ls=style["ls"], lw=1.4)
         if line.fit is not None or not layout.numeric:
             style["ls"] = "none"
-        _bars(ax, at, line.rows, {**style, "lw": 1.6})
+        late = line.rows["late"].to_numpy() > 0
+        _bars(ax, at, line.rows, {**style, "lw": 1.6, "markevery": np.flatnonzero(~late).tolist()})
+        for spot, mean in zip(at[late], line.rows["mean"][late], strict=True):
+            _open_marker(figure, ax, spot, mean, style, met[spot, f"{mean:.2g}"])
+            met[spot, f"{mean:.2g}"] += 1
         if len(gone):
             place: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False}
             ax.plot(gone, np.full(len(gone), top), **{**style, "ls": "none"}, mfc="white", ms=6, **place)
@@ -144,14 +152,24 @@ def _panel(ax: Axes, layout: Layout, lines: list[Line]) -> None:
         ax.set_xticks([float(level) for level in layout.levels], texts)
         ax.set_xticks([], minor=True)
     elif not layout.numeric:
-        long = max(map(len, texts)) * len(texts) > 40
-        turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if long else {}
+        turned: dict[str, Any] = {}
+        if max(map(len, texts)) * len(texts) > 40:
+            turned = {"rotation": 30 if len(texts) <= 8 else 60, "ha": "right", "rotation_mode": "anchor"}
         ax.set_xticks(range(len(texts)), texts, **turned)
         ax.set_xlim(-0.5, len(texts) - 0.5)
 
 
+def _open_marker(figure: Figure, ax: Axes, x: float, y: float, style: dict[str, Any], others: int) -> None:
+    """A time-out. At the limit many meet: each stands 5 points beside the others, right and left in turn."""
+    from matplotlib.transforms import offset_copy
+
+    aside = (-1) ** others * ((others + 1) // 2) * 5
+    place = offset_copy(ax.transData, figure, x=aside, units="points")
+    ax.plot(x, y, **{**style, "ls": "none"}, mfc="white", ms=5, zorder=3, transform=place, clip_on=False)
+
+
 def _style(k: int) -> dict[str, Any]:
-    return {"color": COLOURS[k % 8], "marker": MARKERS[k % 8], "ls": LINES[(k + k // 8) % 8]}
+    return {"color": COLOURS[k % 8], "marker": MARKERS[(k + 3 * (k // 8)) % 8], "ls": LINES[(k + k // 8) % 8]}
 
 
 def _bars(ax: Axes, at: np.ndarray, rows: pd.DataFrame, style: dict[str, Any]) -> None:
@@ -183,6 +201,9 @@ def _legend(figure: Figure, layout: Layout) -> None:
         text = " ".join(filter(None, [name, f"(exponent {number(fit.slope)})" if fit else ""]))
         if text:
             handles.append(Line2D([], [], label=text, ms=5, lw=1.6, **_style(lines[0].number)))
+    if any(line.rows["late"].any() for lines in layout.panels.values() for line in lines):
+        mark: dict[str, Any] = {"color": "0.3", "marker": "o", "ls": "none", "mfc": "white", "ms": 6}
+        handles.append(Line2D([], [], label="open: timed out", **mark))
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     beside = not apart and len(handles) > 3 and longest > 12
     if beside:

@@ -19,6 +19,7 @@ __all__ = ["COSTS", "check_references", "matches"]
 
 COSTS = ("total_seconds", "peak_memory_mib")  # every run has these, whatever its notebook records
 NUMBER = (int, float)
+SCALES = ("linear", "log", "log_x")
 PLOT = {"x": str, "y": str, "by": str, "facet": str, "where": dict, "scale": str}
 FIGURE = {"label": str, "where": dict, "metric": str, "value": NUMBER, "sd": NUMBER, "n": int, "tolerance": NUMBER,
           "reason": str}  # fmt: skip
@@ -64,8 +65,8 @@ def _check_plot(plot: Mapping[str, Any], experiment: Experiment, runs: Sequence[
     _check_levels("plot", plot.get("where", {}), experiment.axes, runs)
     if plot["y"] not in (*experiment.metrics, *COSTS):
         raise unknown("metric of a plot", plot["y"], [*experiment.metrics, *COSTS])
-    if plot.get("scale", "linear") not in ("linear", "log"):
-        raise unknown("scale of a plot", plot["scale"], ["linear", "log"])
+    if plot.get("scale", "linear") not in SCALES:
+        raise unknown("scale of a plot", plot["scale"], SCALES)
 
 
 def _check_figure(figure: Mapping[str, Any], experiment: Experiment, runs: Sequence[Mapping[str, Any]]) -> None:

@@ -55,7 +55,11 @@ def _head(results: Results) -> list[Block]:
     missing = planned - len(results.runs)
     said += [f"{missing} not run"] if missing else []
     blocks: list[Block] = [Words(results.suite["about"])] if results.suite.get("about") else []
-    return [*blocks, Words(f"{_many(planned, 'run')} planned at budget {results.sweep['budget']}: {', '.join(said)}.")]
+    part = f", of which this is a part ({' '.join(results.sweep['part'])})" if results.sweep.get("part") else ""
+    return [
+        *blocks,
+        Words(f"{_many(planned, 'run')} planned at budget {results.sweep['budget']}{part}: {', '.join(said)}."),
+    ]
 
 
 def _experiment(results: Results, experiment: dict[str, Any]) -> Section:

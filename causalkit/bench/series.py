@@ -14,8 +14,10 @@ import pandas as pd
 
 from causalkit.bench.statistics import Exponent, fit_exponent, summarise
 
-__all__ = ["Layout", "Line", "lay_out", "level_text", "number", "sentence"]
+__all__ = ["ENDINGS", "Layout", "Line", "endings", "lay_out", "level_text", "number", "sentence"]
 
+#: Metrics by which a notebook says that its method came to no end, though the run itself is ok: 1 for yes.
+ENDINGS = {"timed_out": "timed out", "refused": "refused"}
 MOST_PANELS = 6
 MOST_NAMED = 6  # lines, or settings without a value, that a sentence goes through one by one
 
@@ -24,8 +26,9 @@ MOST_NAMED = 6  # lines, or settings without a value, that a sentence goes throu
 class Line:
     """One line of a panel.
 
-    name and number (its style); rows: summary by x, with the columns level and at (its place); gone: places without
-    any value; fit: the power law, fitted to settings of which no run is lost, between the two x of `fitted`.
+    name and number (its style); rows: summary by x, with the columns level, at (its place) and late (runs with a
+    value that timed out); gone: places without any value; fit: the power law, fitted to settings of which no run is
+    lost or late, between the two x of `fitted`.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Layout:
     averaged: list[str]
     numeric: bool
     log: bool
+    log_x: bool
     wanted_log: bool
     levels: list[Any]
     names: list[str]
@@ -81,6 +85,15 @@ def level_text(level: Any) -> str:
     return f"{level:g}" if isinstance(level, float) else str(level)
 
 
+def endings(table: pd.DataFrame) -> pd.Series:
+    """How each run ended: its verdict, or what an ok run says of its method (`ENDINGS`)."""
+    words = table["verdict"].astype(object)
+    for metric, word in ENDINGS.items():
+        if metric in table.columns:
+            words = words.mask(table[metric].eq(1).fillna(False).astype(bool), word)
+    return words
+
+
 def lay_out(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, Any]) -> Layout:
     """Sort a table into panels and lines; see `causalkit.bench.figures.draw_plot` for the arguments."""
     x, y, by = plot["x"], plot["y"], plot.get("by")
@@ -88,8 +101,9 @@ def lay_out(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, Any]) -
     few = (axis for axis in rest if table[axis].nunique(dropna=False) <= MOST_PANELS)
     facet = plot["facet"] if plot.get("facet") in rest else next(few, None)
     numeric = pd.api.types.is_numeric_dtype(table[x]) and not pd.api.types.is_bool_dtype(table[x])
-    wanted = plot.get("scale") == "log"
-    log = wanted and numeric and bool((table[x] > 0).all()) and bool((table[y].dropna() > 0).all())
+    wanted, above = plot.get("scale") == "log", numeric and bool((table[x] > 0).all())
+    log = wanted and above and bool((table[y].dropna() > 0).all())
+    log_x = log or (plot.get("scale") == "log_x" and above)
     levels = sorted(table[x].dropna().unique()) if numeric else list(table[x].unique())
     lines = list(table[by].unique()) if by else [None]
     panels: dict[str, list[Line]] = {}
@@ -103,7 +117,7 @@ def lay_out(table: pd.DataFrame, axes: Sequence[str], plot: Mapping[str, Any]) -
         ]
     averaged = [axis for axis in rest if axis != facet]
     names = [level_text(level) for level in lines] if by else [""]
-    return Layout(x, y, by, facet, averaged, numeric, log, wanted, levels, names, panels)
+    return Layout(x, y, by, facet, averaged, numeric, log, log_x, wanted, levels, names, panels)
 
 
 def sentence(table: pd.DataFrame, layout: Layout, better: str | None) -> str:
@@ -127,7 +141,9 @@ def _line(
     found = summarise(rows, [x], y)
     found["level"] = found.index.get_level_values(0)
     found["at"] = found["level"] if numeric else [levels.index(level) for level in found["level"]]
-    whole = rows[rows[x].isin(found["level"][found["lost"] == 0])]
+    late = endings(rows).eq("timed out") & rows[y].notna()
+    found["late"] = [int(late[rows[x] == level].sum()) for level in found["level"]]
+    whole = rows[rows[x].isin(found["level"][(found["lost"] == 0) & (found["late"] == 0)])]
     fit = fit_exponent(whole[x], whole[y]) if log and whole[x].nunique() > 1 else None
     ends = (float(whole[x].min()), float(whole[x].max())) if fit else (math.nan, math.nan)
     valued = found["mean"].notna()
@@ -171,16 +187,24 @@ def _shortened(lines: list[Line], words: list[str]) -> list[str]:
 
 
 def _lost(table: pd.DataFrame, layout: Layout) -> list[str]:
-    """Runs without a value, by setting and verdict: a line that ends early must not look like a choice."""
+    """Runs that timed out or have no value, by setting: a line that ends early must not look like a choice."""
+    ends, valued = endings(table), table[layout.y].notna()
+    open_ = any(line.gone for lines in layout.panels.values() for line in lines)
+    mark = " (an open marker at the top edge where all are lost)" if open_ else ""
+    said = _settings(table[~valued], ends[~valued], layout)
+    words = [f"Runs without a value{mark}: {said}."] if said else []
+    late = valued & ends.eq("timed out")
+    said = _settings(table[late], ends[late], layout)
+    return words + ([f"Timed out, and counted with what they had by then (open markers): {said}."] if said else [])
+
+
+def _settings(table: pd.DataFrame, ends: pd.Series, layout: Layout) -> str:
+    """How many runs of each setting ended how."""
     names = [axis for axis in (layout.facet, layout.by, layout.x) if axis]
-    counts = table[table[layout.y].isna()].groupby([*names, "verdict"], sort=False, dropna=False).size()
-    if counts.empty:
-        return []
+    counts = table.groupby([*(table[name] for name in names), ends], sort=False, dropna=False).size()
     words = []
     for key, n in list(counts.items())[:MOST_NAMED]:
         setting = ", ".join(f"{name} {level_text(level)}" for name, level in zip(names, key, strict=False))
         words.append(f"{setting} ({n} {'not defined' if key[-1] == 'ok' else key[-1]})")
     more = [f"{len(counts) - MOST_NAMED} more settings"] if len(counts) > MOST_NAMED else []
-    open_ = any(line.gone for lines in layout.panels.values() for line in lines)
-    mark = " (an open marker at the top edge where all are lost)" if open_ else ""
-    return [f"Runs without a value{mark}: {'; '.join([*words, *more])}."]
+    return "; ".join([*words, *more])

@@ -63,7 +63,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Suite:
-    """Experiments under one title, at one budget."""
+    """Experiments under one title, at one budget; `part` has the options by which some were chosen (`part_of`)."""
 
     name: str
     path: Path
@@ -71,6 +71,7 @@ class Suite:
     about: str
     budget: str
     experiments: tuple[Experiment, ...]
+    part: tuple[str, ...] = ()
 
 
 def list_suites() -> dict[str, Path]:

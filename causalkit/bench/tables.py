@@ -11,7 +11,7 @@ import pandas as pd
 
 from causalkit.bench.figures import draw_main_effects
 from causalkit.bench.render import Block, Cell, Table, Words
-from causalkit.bench.series import level_text, number
+from causalkit.bench.series import ENDINGS, endings, level_text, number
 from causalkit.bench.statistics import compare_to_baseline, effects, summarise
 
 __all__ = ["Design", "comparisons", "effect_blocks", "p_text", "published_figures", "result_tables"]
@@ -74,6 +74,8 @@ def result_tables(design: Design, over: str) -> list[Block]:
         place = f" at equal {' and '.join(design.outer)}" if design.outer else ""
         note += f" Bold: the best mean{place}."
     inner = [axis for axis in design.varied if axis in design.compared]
+    if endings(design.table).eq("timed out").any():
+        note += " Timed out: counted with what the method had by then; without a value where it had nothing."
     if len(inner) == 1 and design.outer and design.table[inner[0]].nunique(dropna=False) <= MOST_COLUMNS:
         *first, last = design.metrics
         return [*(_beside(design, metric, inner[0], "") for metric in first), _beside(design, last, inner[0], note)]
@@ -179,9 +181,9 @@ def _comparison(design: Design, metric: str, base: str, note: str) -> tuple[Bloc
 def _beside(design: Design, metric: str, inner: str, note: str) -> Table:
     """One metric: a row for each setting of the outer axes, a column for each level of the compared one."""
     found = summarise(design.table, [*design.outer, inner], metric)
-    planned = design.table.groupby([*design.outer, inner], sort=False, dropna=False).size().tolist()
+    planned = _planned(design.table, [*design.outer, inner])
     columns = list(dict.fromkeys(level_text(level) for level in design.table[inner]))
-    settings: dict[tuple[str, ...], dict[str, tuple[pd.Series, int]]] = {}
+    settings: dict[tuple[str, ...], dict[str, tuple[pd.Series, Sequence[str]]]] = {}
     for key, (_, row), n in zip(found.index, found.iterrows(), planned, strict=True):
         *setting, level = map(level_text, key)
         settings.setdefault(tuple(setting), {})[level] = (row, n)
@@ -203,8 +205,7 @@ def _below(design: Design, note: str) -> Table:
     """All settings below each other, all metrics beside each other."""
     found = {metric: summarise(design.table, design.varied, metric) for metric in design.metrics}
     first = next(iter(found.values()))
-    planned = design.table.groupby(design.varied, sort=False, dropna=False).size().tolist() if design.varied else []
-    planned = planned or [len(design.table)]
+    planned = _planned(design.table, design.varied)
     keys = [list(map(level_text, key)) if design.varied else [] for key in first.index]
     order = sorted(
         range(len(keys)), key=_rank([dict(zip(design.varied, key, strict=True)) for key in keys], design.outer)
@@ -212,7 +213,7 @@ def _below(design: Design, note: str) -> Table:
     rows: list[list[Cell]] = []
     groups: dict[tuple[str, ...], list[int]] = {}
     for r, i in enumerate(order):
-        rows.append([*keys[i], str(planned[i]), *(_mean(each.iloc[i], planned[i]) for each in found.values())])
+        rows.append([*keys[i], str(len(planned[i])), *(_mean(each.iloc[i], planned[i]) for each in found.values())])
         groups.setdefault(tuple(keys[i][: len(design.outer)]), []).append(r)
     bold = set()
     for column, (metric, better) in enumerate(design.metrics.items(), len(design.varied) + 1):
@@ -259,9 +260,19 @@ def _verdict(row: pd.Series, better: str | None) -> str:
     return "better" if (row["difference"] < 0) == (better == "lower") else "worse"
 
 
-def _mean(row: pd.Series, planned: int) -> Cell:
-    few = f"{row['n']:g} of {planned}" if row["n"] < planned else ""
-    return number(row["mean"]), " ".join(filter(None, [_interval(row), few]))
+def _planned(table: pd.DataFrame, by: list[str]) -> list[list[str]]:
+    """How the runs of each setting ended, settings in the order of `summarise`."""
+    ends = endings(table)
+    if not by:
+        return [ends.tolist()]
+    return [ends[rows.index].tolist() for _, rows in table.groupby(by, sort=False, dropna=False)]
+
+
+def _mean(row: pd.Series, planned: Sequence[str]) -> Cell:
+    """A mean with its interval; how many runs it is over where some are lost, and how many came to no end."""
+    few = [f"{row['n']:g} of {len(planned)}"] if row["n"] < len(planned) else []
+    few += [f"{planned.count(word)} {word}" for word in ENDINGS.values() if word in planned]
+    return number(row["mean"]), " ".join(filter(None, [_interval(row), ", ".join(few)]))
 
 
 def _interval(row: pd.Series) -> str:

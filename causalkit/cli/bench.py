@@ -32,13 +32,16 @@ def bench(
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at once; default: one a CPU.")] = None,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers are to run.")] = None,
     budget: Annotated[str | None, typer.Option(help="fast (the default) or full.")] = None,
+    only: Annotated[str | None, typer.Option(help="Experiments to run, by name: NAME,NAME; default: all.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Only so many seeds of each, the first; default: all.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep as it was begun.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: results/SUITE.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run; write nothing.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for numerical libraries, a run.")] = None,
     again_failed: Annotated[bool, typer.Option("--again-failed", help="Run failed runs once more.")] = False,
 ) -> None:
-    """Run a suite: what is done is skipped, what changed is run again."""
+    """Run a suite, or a part of it: what is done is skipped, what changed is run again."""
+    from causalkit.bench.part import part_of
     from causalkit.bench.plan import plan_suite
     from causalkit.bench.suite import load_suite
     from causalkit.bench.sweep import run_suite
@@ -49,9 +52,12 @@ def bench(
             return
         given = {"workers": workers, "threads": threads, "dask": dask}
         if resume:
+            if only is not None or seeds is not None:
+                raise ValueError("--resume goes on with what was begun: leave out --only and --seeds, or --resume")
             chosen, options = _resumed(suite, output, budget, given)
         else:
-            chosen, options = load_suite(suite, budget or "fast"), given
+            names = [name.strip() for name in only.split(",")] if only is not None else []
+            chosen, options = part_of(load_suite(suite, budget or "fast"), names, seeds), given
         options = {"threads": 1, **{key: value for key, value in options.items() if value is not None}}
         options.setdefault("workers", _cpus() // options["threads"] or 1)
         if dry_run:
