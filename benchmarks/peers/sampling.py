@@ -49,6 +49,8 @@ SAME = {"sempler_anm": "sempler", "floor_torch": "causalkit"}  # contenders that
 class Contender:
     """A process that answers a question a line: {"family", "d", "n", "verb", "seed", "seconds"} -> {"seconds": ...}."""
 
+    script = "samplers.py"
+
     def __init__(self, name: str, python: str, threads: int) -> None:
         self.name, self.python, self.process = name, python, None
         self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
@@ -56,7 +58,7 @@ class Contender:
     def ask(self, question: dict, limit: float) -> dict:
         """The answer; {"error": ...} where there is none, and the process is ended if it took too long."""
         if self.process is None:
-            command = [self.python, "-W", "ignore", str(Path(__file__).with_name("samplers.py")), self.name]
+            command = [self.python, "-W", "ignore", str(Path(__file__).with_name(self.script)), self.name]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=subprocess.DEVNULL, env=self.environment, text=True)  # fmt: skip
         try:
