@@ -175,3 +175,13 @@ def test_bad_options_for_tables_are_turned_away(options):
 def test_bad_options_are_turned_away(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} "):
         orders(pd.DataFrame({"x": [0.0, 1.0], "y": [1.0, 0.0]}), seed=0, **options)
+
+
+@pytest.mark.parametrize("method", ["auto", "orders", "cam", "pc", "fci"])
+def test_progress_is_shown_where_it_is_asked_for(method, capfd):
+    _, frame, _ = world(0, d=5)
+    quiet = ck.discover(frame, method)
+    assert capfd.readouterr() == ("", "")
+    shown = ck.discover(frame, method, progress=True)
+    assert set(shown.edges) == set(quiet.edges)
+    assert ("search" if method not in ("pc", "fci") else "%") in capfd.readouterr().err

@@ -312,6 +312,28 @@ def test_a_part_has_the_same_addresses_as_the_whole(tmp_path):
     assert part_of(whole) == whole and part_of(whole, ["again"], 1).part == ("--only=again", "--seeds=1")
 
 
+def test_a_part_by_values_of_parameters(tmp_path):
+    whole = load_suite(write_suite(tmp_path, SUITE + minimal(name='"again"', seeds="[3]")), "full")
+    (first, _) = whole.experiments
+    axis = next(name for name in first.axes if len({run[name] for run in first.runs}) > 1)
+    value = first.runs[0][axis]
+    part = part_of(whole, ["growth"], where={axis: [str(value)]})
+    assert part.experiments[0].runs == tuple(run for run in first.runs if run[axis] == value)
+    assert part.part == ("--only=growth", f"--where={axis}={value}")
+    assert {run.address for run in plan_suite(part).runs} <= {run.address for run in plan_suite(whole).runs}
+    with pytest.raises(ValueError, match=f"unknown value of '{axis}': 'no'"):
+        part_of(whole, where={axis: ["no"]})
+    with pytest.raises(ValueError, match="unknown parameter of suite 'growth': 'nowhere'"):
+        part_of(whole, where={"nowhere": ["1"]})
+
+
+def test_a_baseline_that_is_left_out_is_no_baseline(tmp_path):
+    text = minimal(name='"one"', product="{ variables = [5, 10] }", baseline="{ variables = 5 }")
+    suite = load_suite(write_suite(tmp_path, text))
+    assert part_of(suite, where={"variables": ["5", "10"]}).experiments[0].baseline == {"variables": 5}
+    assert part_of(suite, where={"variables": ["10"]}).experiments[0].baseline == {}
+
+
 def test_a_part_that_is_not_there_is_named(tmp_path):
     suite = load_suite(write_suite(tmp_path))
     with pytest.raises(ValueError, match="unknown experiment of suite 'growth': 'grwth'; did you mean 'growth'"):

@@ -394,8 +394,11 @@ def test_a_part_first_and_then_the_rest(tmp_path, fake):
     assert recorded_suite("out")[0].part == ("--only=two", "--seeds=1")
     done = invoke("bench", "growth", "--resume", "-o", "out")
     assert "2 of 2 runs ok, 0 failed; 0 were run now" in done.output, done.output
-    for given in (["--only", "one"], ["--seeds", 2]):
-        assert "leave out --only and --seeds" in invoke("bench", "growth", "--resume", "-o", "out", *given).output
+    assert "is not PARAMETER=VALUE" in invoke(*words, "--where", "seed").output
+    for given in (["--only", "one"], ["--seeds", 2], ["--where", "seed=1"]):
+        assert (
+            "leave out --only, --seeds and --where" in invoke("bench", "growth", "--resume", "-o", "out", *given).output
+        )
     assert "8 of 8 runs ok, 0 failed; 6 were run now" in invoke(*words).output
     assert "did you mean 'two'" in invoke(*words, "--only", "one,twoo").output
     assert "seeds is 0" in invoke(*words, "--seeds", 0).output

@@ -34,6 +34,7 @@ def bench(
     budget: Annotated[str | None, typer.Option(help="fast (the default) or full.")] = None,
     only: Annotated[str | None, typer.Option(help="Experiments to run, by name: NAME,NAME; default: all.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Only so many seeds of each, the first; default: all.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="Only runs with these: PARAMETER=VALUE,VALUE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep as it was begun.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: results/SUITE.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run; write nothing.")] = False,
@@ -52,12 +53,14 @@ def bench(
             return
         given = {"workers": workers, "threads": threads, "dask": dask}
         if resume:
-            if only is not None or seeds is not None:
-                raise ValueError("--resume goes on with what was begun: leave out --only and --seeds, or --resume")
+            if only is not None or seeds is not None or where:
+                raise ValueError(
+                    "--resume goes on with what was begun: leave out --only, --seeds and --where, or --resume"
+                )
             chosen, options = _resumed(suite, output, budget, given)
         else:
             names = [name.strip() for name in only.split(",")] if only is not None else []
-            chosen, options = part_of(load_suite(suite, budget or "fast"), names, seeds), given
+            chosen, options = part_of(load_suite(suite, budget or "fast"), names, seeds, _where(where or [])), given
         options = {"threads": 1, **{key: value for key, value in options.items() if value is not None}}
         options.setdefault("workers", _cpus() // options["threads"] or 1)
         if dry_run:
@@ -105,6 +108,17 @@ def reproduce(
     out.print(result.summary(), soft_wrap=True, markup=False)
     if not result.ok:
         raise typer.Exit(1)
+
+
+def _where(options: list[str]) -> dict[str, list[str]]:
+    """PARAMETER=VALUE,VALUE options, by parameter."""
+    chosen: dict[str, list[str]] = {}
+    for option in options:
+        name, equals, values = option.partition("=")
+        if not equals or not name.strip() or not values.strip():
+            raise ValueError(f"--where {option} is not PARAMETER=VALUE,VALUE: give variables=20, say")
+        chosen.setdefault(name.strip(), []).extend(value.strip() for value in values.split(","))
+    return chosen
 
 
 def find_sweep(directory: Path) -> Path | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import networkx as nx
 import pandas as pd
 
@@ -19,7 +21,7 @@ MOST = 200
 """The most variables for which splines are tried; beyond, that takes minutes."""
 
 
-def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:
+def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None, progress: bool = False) -> nx.DiGraph:
     """The graph of the method that suits the data: by their kind, their number of variables, and a test of linearity.
 
     - All columns discrete: "orders_discrete".
@@ -35,6 +37,7 @@ def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None)
         frame: The data [n, d].
         seed: Of what the method draws.
         knowledge: Edges known to be there or not.
+        progress: Show that of the method.
 
     Example:
         >>> import causalkit as ck
@@ -43,20 +46,19 @@ def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None)
         >>> graph.graph["chosen"]
         'orders'
     """
-    base, discrete = integer(seed, "auto"), discrete_columns(frame)
+    discrete = discrete_columns(frame)
+    given: dict[str, Any] = {"seed": integer(seed, "auto"), "knowledge": knowledge, "progress": progress}
     if len(discrete) == frame.shape[1]:
-        return _said(
-            orders_discrete(frame, seed=base, knowledge=knowledge), "orders_discrete", "all columns are discrete"
-        )
+        return _said(orders_discrete(frame, **given), "orders_discrete", "all columns are discrete")
     if discrete:
-        return _said(cam(frame, seed=base, knowledge=knowledge), "cam", f"{len(discrete)} columns are discrete")
+        return _said(cam(frame, **given), "cam", f"{len(discrete)} columns are discrete")
     values = (frame - frame.mean()) / frame.std(ddof=0)
-    linear = orders(values, seed=base, knowledge=knowledge)
+    linear = orders(values, **given)
     if frame.shape[1] > MOST:
         return _said(linear, "orders", f"{frame.shape[1]} columns are too many for splines")
     if not _bends(values, linear):
         return _said(linear, "orders", "no spline lowers the BIC of straight lines: the relations are straight")
-    bent = cam(frame, seed=base, knowledge=knowledge)
+    bent = cam(frame, **given)
     gain = linear.graph["score"] - bent.graph["score"]
     if gain > 0:
         return _said(bent, "cam", f"splines lower the BIC of lines by {gain:.0f}: the relations bend")

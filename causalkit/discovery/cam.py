@@ -38,6 +38,7 @@ def cam(
     basis: int | None = None,
     restarts: int | None = None,
     report: Callable[[nx.DiGraph], None] | None = None,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """The DAG of the causal additive model with the least BIC that the search finds.
 
@@ -59,6 +60,7 @@ def cam(
         restarts: Searches from near the best graph, after the first, in a row without finding a better one; 3 up to 50
             variables, 1 up to 100, 0 beyond if None.
         report: Called with the best graph so far, after each search.
+        progress: Show the searches done and the best BIC.
 
     Returns:
         A graph of kind "dag" over the frame's columns; `graph.graph["score"]` is its BIC.
@@ -85,7 +87,7 @@ def cam(
     draw = np.random.default_rng(integer(seed, "cam"))
     names = list(frame.columns)
     said = report and (lambda found: report(found.graph(names)))
-    return restarted(score, restarts, draw, said).graph(names)
+    return restarted(score, restarts, draw, said, progress).graph(names)
 
 
 class Splines(Score):

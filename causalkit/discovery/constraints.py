@@ -33,6 +33,7 @@ def pc(
     alpha: float = 0.01,
     max_condition: int = 5,
     test: str | None = None,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """PC: remove an edge where some set makes its ends independent, then orient v-structures and what they force.
 
@@ -52,6 +53,7 @@ def pc(
         alpha: Level of each test of independence; smaller means fewer edges.
         max_condition: The most variables that a test conditions on.
         test: A key of `TESTS`; unless given "fisherz" for continuous data, "gsq" for discrete data.
+        progress: Show the library's bar.
 
     Raises:
         ValueError: alpha outside (0, 1), max_condition < 0, an unknown test, or one that does not fit the data.
@@ -61,7 +63,7 @@ def pc(
 
     settings: dict[str, Any] = {"indep_test": test, "max_k": int(max_condition), "uc_priority": 3}
     with quiet(integer(seed, "pc")):
-        found = search(_values(frame, test), alpha=float(alpha), show_progress=False, **settings).G.graph
+        found = search(_values(frame, test), alpha=float(alpha), show_progress=progress, **settings).G.graph
     joined = [(int(i), int(j)) for i, j in np.argwhere(found != 0) if found[i, j] == -1 or found[j, i] == 1]
     graph = named(joined, frame)
     try:
@@ -82,6 +84,7 @@ def fci(
     alpha: float = 0.01,
     max_condition: int = -1,
     test: str | None = None,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """FCI: PC where hidden common causes are allowed; what it can tell is a PAG.
 
@@ -102,6 +105,7 @@ def fci(
         alpha: Level of each test of independence.
         max_condition: The most variables that a test of the first stage conditions on; -1: any number.
         test: As for `pc`.
+        progress: Show the library's bar.
 
     Raises:
         ValueError: alpha outside (0, 1), max_condition < -1, an unknown test, or one that does not fit the data.
@@ -112,7 +116,7 @@ def fci(
     names = [_Name(f"{i:05d}") for i in range(frame.shape[1])]
     settings: dict[str, Any] = {"depth": int(max_condition), "node_names": names}
     with quiet(integer(seed, "fci")):
-        found = search(_values(frame, test), test, alpha=float(alpha), show_progress=False, **settings)[0].graph
+        found = search(_values(frame, test), test, alpha=float(alpha), show_progress=progress, **settings)[0].graph
     graph = nx.DiGraph(kind="pag")
     graph.add_nodes_from(frame.columns)
     for i, j in np.argwhere(found != 0).tolist():

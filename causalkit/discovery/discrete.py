@@ -30,6 +30,7 @@ def hill_climb(
     knowledge: Knowledge | None = None,
     lambda_bic: float = 1.0,
     max_parents: int | None = None,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """Hill climbing: add, remove or turn the one edge of a DAG that lowers the BIC most, until none does.
 
@@ -45,6 +46,7 @@ def hill_climb(
         knowledge: Held at every step.
         lambda_bic: Penalty of a free probability; 1 is the BIC as usually written.
         max_parents: The most parents of a variable; unless given any number.
+        progress: Show the library's bar.
 
     Raises:
         ValueError: A penalty that is not positive, or max_parents < 1.
@@ -55,8 +57,8 @@ def hill_climb(
 
     score = _score(frame, lambda_bic)
     known = None if knowledge is None else to_pgmpy(knowledge, frame.columns)
-    settings = {"max_indegree": max_parents, "expert_knowledge": known, "return_type": "dag", "show_progress": False}
-    found = HillClimbSearch(scoring_method=score, **settings).fit(score.data).causal_graph_
+    settings = {"max_indegree": max_parents, "expert_knowledge": known, "return_type": "dag"}
+    found = HillClimbSearch(scoring_method=score, show_progress=progress, **settings).fit(score.data).causal_graph_
     return cpdag(named(found.edges, frame, kind="dag"))
 
 

@@ -20,7 +20,7 @@ from causalkit.seeds import Seed, integer
 
 __all__ = ["discover", "doors", "learn", "method_named"]
 
-OWN = ("seed", "knowledge", "report")
+OWN = ("seed", "knowledge", "report", "progress")
 """Parameters of a method that `discover` fills in: no options of the user's."""
 
 
@@ -32,6 +32,7 @@ def discover(
     knowledge: Knowledge | None = None,
     limit: float | None = None,
     force: bool = False,
+    progress: bool = False,
     **options: Any,
 ) -> nx.DiGraph:
     """The graph that a method reads off a data set; the order of the columns does not matter.
@@ -48,6 +49,8 @@ def discover(
         limit: Wall-clock seconds after which the method is stopped, whatever it does; it then runs in a process of its
             own. None: no limit.
         force: Run a method without a limit on far more variables than it can do in a minute.
+        progress: Show a bar, where the method has one: the order searches (and so mostly "auto"), "pc", "fci",
+            "hill_climb".
         **options: Of the method, such as alpha=0.05 for "pc".
 
     Returns:
@@ -68,8 +71,9 @@ def discover(
     doors(data, method, options, knowledge=knowledge, limit=limit, force=force)
     about = ABOUT.get(method, About())
     return learn(
-        data, METHODS[method], integer(seed, "discover"), options, about=about, knowledge=knowledge, limit=limit
-    )
+        data, METHODS[method], integer(seed, "discover"), options,
+        about=about, knowledge=knowledge, limit=limit, progress=progress,
+    )  # fmt: skip
 
 
 def doors(
@@ -111,6 +115,7 @@ def learn(
     about: About,
     knowledge: Knowledge | None = None,
     limit: float | None = None,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """Run a method on columns in sorted order (so that theirs cannot matter), hold the knowledge, name all nodes."""
     columns = (data if isinstance(data, pd.DataFrame) else data[0].frame).columns
@@ -118,6 +123,8 @@ def learn(
     given = {**options, "seed": seed}
     if knowledge is not None and "knowledge" in takes:
         given["knowledge"] = knowledge
+    if progress and "progress" in takes:
+        given["progress"] = True
 
     def finished(found: nx.DiGraph) -> nx.DiGraph:
         graph = nx.DiGraph(**{"kind": about.returns, **found.graph})

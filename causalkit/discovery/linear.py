@@ -91,6 +91,7 @@ def orders(
     lambda_bic: float = 2.0,
     restarts: int | None = None,
     report: Callable[[nx.DiGraph], None] | None = None,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """Order search for the linear graph of least BIC: FLOP's score, with a seed and with knowledge held in the search.
 
@@ -108,6 +109,7 @@ def orders(
         restarts: Searches from near the best graph, after the first, in a row without finding a better one; 10 up to
             30 variables, 5 up to 200, 1 beyond if None.
         report: Called with the best graph so far, after each search.
+        progress: Show the searches done and the best score.
 
     Returns:
         A graph of kind "cpdag": the class of the best DAG, narrowed down by the knowledge; `graph.graph["score"]` is
@@ -129,7 +131,9 @@ def orders(
         raise ValueError(f"restarts {restarts}: give 0 or more")
     names, covariance = list(frame.columns), np.cov(frame.to_numpy(np.float64).T, bias=True)
     score = Lines(covariance, len(frame), lambda_bic, names, knowledge)
-    return best_class(score, names, knowledge, restarts, np.random.default_rng(integer(seed, "orders")), report)
+    return best_class(
+        score, names, knowledge, restarts, np.random.default_rng(integer(seed, "orders")), report, progress
+    )
 
 
 class Lines(Score):

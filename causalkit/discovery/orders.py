@@ -134,17 +134,25 @@ def search(score: Score, found: Found, draw: np.random.Generator) -> Found:
 
 
 def restarted(
-    score: Score, restarts: int, draw: np.random.Generator, report: Callable[[Found], None] | None = None
+    score: Score,
+    restarts: int,
+    draw: np.random.Generator,
+    report: Callable[[Found], None] | None = None,
+    progress: bool = False,
 ) -> Found:
     """The best of a search from a random order and of more, until `restarts` in a row have found nothing better.
 
     Each starts from the best graph so far, walked through its equivalence class and then shuffled a little.
     """
-    d = len(score.needed)
-    with threadpool_limits(1):  # the matrices are small: threads would wait for each other
+    from tqdm.auto import tqdm
+
+    d, bar = len(score.needed), tqdm(disable=not progress, desc="order search", unit=" searches")
+    with bar, threadpool_limits(1):  # the matrices are small: threads would wait for each other
         best = search(score, arranged(score, draw.permutation(d).tolist()), draw)
         left = restarts
         while left:
+            bar.set_postfix(score=round(best.total, 1), refresh=False)
+            bar.update()
             if report is not None:
                 report(best)
             order = _elsewhere(best.parents, draw)
@@ -153,6 +161,7 @@ def restarted(
             found = search(score, arranged(score, order, best.parents), draw)
             left = restarts if found.total < best.total - LESS else left - 1
             best = min(best, found, key=lambda one: one.total)
+        bar.update()
     return best
 
 
@@ -163,6 +172,7 @@ def best_class(
     restarts: int,
     draw: np.random.Generator,
     report: Callable[[nx.DiGraph], None] | None = None,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """The class of the best DAG, for a score that is the same for all its members, narrowed down by the knowledge."""
 
@@ -172,7 +182,7 @@ def best_class(
         graph.graph["score"] = found.total
         return graph
 
-    return narrowed(restarted(score, restarts, draw, report and (lambda found: report(narrowed(found)))))
+    return narrowed(restarted(score, restarts, draw, report and (lambda found: report(narrowed(found))), progress))
 
 
 def _elsewhere(parents: Sequence[frozenset[int]], draw: np.random.Generator) -> list[int]:

@@ -31,6 +31,7 @@ def pooled(
     changes: Mapping[str, Iterable[str]] | None = None,
     lambda_bic: float = 2.0,
     restarts: int = 20,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """The graph of least BIC over all environments, where a mechanism may stay, move its level, or move altogether.
 
@@ -53,6 +54,7 @@ def pooled(
             environment was set, and its rows there say nothing of its mechanism.
         lambda_bic: Penalty of a parameter; 1 is the BIC as usually written, 2 found fewer false arrows.
         restarts: Searches from near the best graph, after the first, in a row without finding a better one.
+        progress: Show the searches done and the best BIC.
 
     Returns:
         A graph of kind "cpdag" over the columns: of the class of graphs with the environment in it, narrowed down by
@@ -77,7 +79,7 @@ def pooled(
     knowledge = knowledge or Knowledge()
     knowledge.check(frame.columns)
     score = _Moving(frame, number, groups, lambda_bic, knowledge)
-    best = restarted(score, restarts, np.random.default_rng(integer(seed, "pooled")))
+    best = restarted(score, restarts, np.random.default_rng(integer(seed, "pooled")), progress=progress)
     names = list(frame.columns)
     changed = [names[j] for j, parents in enumerate(best.parents) if score.moves(j, parents)]
     return _class(names, list(best.graph(names).edges), changed, knowledge)

@@ -24,7 +24,7 @@ __all__ = ["bootstrap"]
 
 
 def bootstrap(
-    data: pd.DataFrame | Sequence[Any], method: str = "flop", n: int = 100, *,
+    data: pd.DataFrame | Sequence[Any], method: str = "orders", n: int = 100, *,
     seed: Seed = 0, n_jobs: int | None = None, progress: bool = False,
     knowledge: Knowledge | None = None, limit: float | None = None, force: bool = False, **options: Any,
 ) -> pd.DataFrame:  # fmt: skip

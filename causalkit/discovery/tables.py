@@ -24,6 +24,7 @@ def orders_discrete(
     sample_size: float = 1.0,
     restarts: int = 5,
     report: Callable[[nx.DiGraph], None] | None = None,
+    progress: bool = False,
 ) -> nx.DiGraph:
     """Order search for the class of graphs under which discrete data are most probable: BDeu.
 
@@ -45,6 +46,7 @@ def orders_discrete(
             rows, more edges.
         restarts: Searches from near the best graph, after the first, in a row without finding a better one.
         report: Called with the best graph so far, after each search.
+        progress: Show the searches done and the best score.
 
     Returns:
         A graph of kind "cpdag"; `graph.graph["score"]` is -2 log P(data | graph).
@@ -65,7 +67,7 @@ def orders_discrete(
         )
     score = Tables(frame, sample_size, knowledge or Knowledge())
     draw = np.random.default_rng(integer(seed, "orders_discrete"))
-    return best_class(score, list(frame.columns), knowledge, restarts, draw, report)
+    return best_class(score, list(frame.columns), knowledge, restarts, draw, report, progress)
 
 
 class Tables(Score):

@@ -131,8 +131,7 @@ elif learned is not None:
     if mechanism == "linear" and learned.graph.get("valid", True):
         scores["bic_gap"] = price_of(learned) - price_of(truth)
 try:
-    if variables <= 200:  # beyond, its count of paths takes minutes
-        scores |= {f"{name}_sortability": value for name, value in ck.sortability(sample, truth).items()}
+    scores |= {f"{name}_sortability": value for name, value in ck.sortability(sample, truth).items()}
 except ValueError as why:
     print("No sortability:", why)
 
