@@ -69,8 +69,10 @@ def test_straight_relations_do_not_bend_and_others_do():
     for mechanism, bends in (("linear", False), ("gp", True)):
         scm, frame = world(1, mechanism=mechanism, n=1000)
         score, names = Splines(frame, 8, 1 / 3, Knowledge()), list(frame.columns)
-        most = max(score.bend(j, frozenset(map(names.index, scm.graph.predecessors(v)))) for j, v in enumerate(names))
+        parents = [frozenset(map(names.index, scm.graph.predecessors(v))) for v in names]
+        most = max(score.bend(j, pa, [k for k in range(len(names)) if k != j]) for j, pa in enumerate(parents))
         assert (most > 0) == bends
+        assert score.bend(0, parents[0], []) == -np.inf
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -41,7 +41,7 @@ CAUSAL_LEARN = {  # method -> the module and function of the bare call
 }
 BARE = {"flop": ("flopsearch", "flop"), **CAUSAL_LEARN}
 METHODS = {
-    "causalkit": ["auto", "flop", "boss", "grasp", "ges", "pc"],
+    "causalkit": ["auto", "orders", "flop", "boss", "grasp", "ges", "pc"],
     "andrey": ["xges", "boss", "grasp", "ges", "pc"],
     "bare": list(BARE),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pandas as pd
 
 from causalkit.discovery.cam import Splines, cam
@@ -26,8 +27,8 @@ def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None,
 
     - All columns discrete: "orders_discrete".
     - Some discrete: "cam", whose causes may be discrete.
-    - All continuous: "orders" first. If beside the straight lines of its graph a spline lowers the BIC of any variable,
-      "cam" too, and the graph with the lower BIC of the two. Beyond 200 variables "orders" alone.
+    - All continuous: "orders" first. If bends beside its straight lines lower the BIC to speak of, "cam" too,
+      and the graph with the lower BIC of the two. Beyond 200 variables "orders" alone.
 
     Where noise is not Gaussian, relations are linear and all arrows are wanted, "direct_lingam" says more.
 
@@ -57,7 +58,7 @@ def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None,
     if frame.shape[1] > MOST:
         return _said(linear, "orders", f"{frame.shape[1]} columns are too many for splines")
     if not _bends(values, linear):
-        return _said(linear, "orders", "no spline lowers the BIC of straight lines: the relations are straight")
+        return _said(linear, "orders", "bends hardly lower the BIC of straight lines: the relations are straight")
     bent = cam(frame, **given)
     gain = linear.graph["score"] - bent.graph["score"]
     if gain > 0:
@@ -66,11 +67,21 @@ def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None,
 
 
 def _bends(frame: pd.DataFrame, graph: nx.DiGraph) -> bool:
-    """Whether the bends of some variable lower the BIC of another beside its parents' straight lines."""
+    """Whether bends lower the BIC, summed over the variables, by a tenth of what splines on all edges cost more.
+
+    Those of a parent or of a variable not joined, beside straight lines of the parents; not of a child, as a cause
+    bends with its effect where noise is not Gaussian, though their relation is straight. A tenth: on random models of
+    20 and 100 variables straight relations gave 0 to .03 of it (with uniform noise once .18), bent ones .3 or more.
+    """
     score, names, one = Splines(frame, 8, 1 / 3, Knowledge()), list(frame.columns), member(graph)
     place = {name: k for k, name in enumerate(names)}
-    parents = [frozenset(place[a] for a in one.predecessors(name)) for name in names]
-    return any(score.bend(j, pa) > 0 for j, pa in enumerate(parents))
+    falls = 0.0
+    for j, name in enumerate(names):
+        children = {place[b] for b in one.successors(name)}
+        tried = [k for k in range(len(names)) if k != j and k not in children]
+        falls += max(score.bend(j, frozenset(place[a] for a in one.predecessors(name)), tried), 0.0)
+    more = sum(score.cost[place[a]] - 2 * np.log(len(frame)) for a, _ in one.edges)
+    return falls > 0.1 * more
 
 
 def _said(graph: nx.DiGraph, chosen: str, why: str) -> nx.DiGraph:

@@ -134,8 +134,8 @@ class Splines(Score):
             dict(zip(members, self._bic(explained - loss, price - self.cost[members]).tolist(), strict=True)),
         )
 
-    def bend(self, j: int, parents: frozenset[int]) -> float:
-        """How much the BIC of x_j on straight lines of its parents falls at most by the bends of one variable more."""
+    def bend(self, j: int, parents: frozenset[int], tried: list[int]) -> float:
+        """How much the BIC of x_j on straight lines of its parents falls at most by the bends of one of those tried."""
         d, b = len(self.cost), self.width
         pa = np.array(sorted(parents), int) * b
         inverse, across = np.linalg.inv(self.gram[np.ix_(pa, pa)]), self.gram[pa]
@@ -144,9 +144,9 @@ class Splines(Score):
         left = self.own - np.einsum("pkb,pkc->kbc", *pieces)
         residual = (self.response[:, j] - weights @ across).reshape(d, b, 1)[:, 1:]
         gain = (residual * np.linalg.solve(left[:, 1:, 1:], residual)).sum((1, 2))
-        gain[j] = 0.0
-        lines = 1 - self.response[pa, j] @ weights
-        return float((self._bic(1 - lines, 0.0) - self._bic(1 - lines + gain, self.cost)).max())
+        explained = self.response[pa, j] @ weights
+        falls = self._bic(explained, 0.0) - self._bic(explained + gain, self.cost)
+        return float(falls[tried].max(initial=-np.inf))
 
     def _bic(self, explained: np.ndarray, price: np.ndarray | float) -> np.ndarray:
         return self.n * np.log(np.maximum(1 - explained, 1e-9)) + price

@@ -107,7 +107,7 @@ def orders(
         knowledge: Edges known to be there or not.
         lambda_bic: Penalty of an edge; 1 is the BIC as usually written, 2 is FLOP's.
         restarts: Searches from near the best graph, after the first, in a row without finding a better one; 10 up to
-            30 variables, 5 up to 200, 1 beyond if None.
+            30 variables, 6 up to 200, 1 beyond if None.
         report: Called with the best graph so far, after each search.
         progress: Show the searches done and the best score.
 
@@ -126,7 +126,7 @@ def orders(
     """
     check_penalty(lambda_bic)
     d = frame.shape[1]
-    restarts = (10 if d <= 30 else 5 if d <= 200 else 1) if restarts is None else restarts
+    restarts = (10 if d <= 30 else 6 if d <= 200 else 1) if restarts is None else restarts
     if restarts < 0:
         raise ValueError(f"restarts {restarts}: give 0 or more")
     names, covariance = list(frame.columns), np.cov(frame.to_numpy(np.float64).T, bias=True)
@@ -143,6 +143,9 @@ class Lines(Score):
         self, covariance: np.ndarray, n: int, penalty: float, names: list[str], knowledge: Knowledge | None
     ) -> None:
         super().__init__(names, knowledge or Knowledge())
+        from scipy.linalg.lapack import dpotrf, dtrtri
+
+        self.cholesky, self.triangular_inverse = dpotrf, dtrtri  # LAPACK's own: a third of the time of numpy.linalg's
         scale = np.sqrt(np.diag(covariance))
         self.scale, self.correlation, self.n = np.log(scale**2), covariance / np.outer(scale, scale), n
         self.price = penalty * np.log(n)
@@ -150,14 +153,14 @@ class Lines(Score):
     def local(self, j: int, parents: frozenset[int]) -> Local:
         """n log(residual variance of x_j) + price * parents, with these parents, one more, and one less."""
         c, pa = self.correlation, sorted(parents)
-        across = c[pa]
-        inverse = np.linalg.inv(across[:, pa])
-        weights = inverse @ across[:, j]
-        here = 1 - across[:, j] @ weights
+        # parents made uncorrelated, L^-1 x_pa with c_pa = L L^T: what they explain is then a sum of squares
+        unmixed = self.triangular_inverse(self.cholesky(c[pa][:, pa], lower=1)[0], lower=1)[0] if pa else np.eye(0)
+        across = unmixed @ c[pa]
+        own = across[:, j]
+        here = 1 - own @ own
         # one more: what the parents leave of x_j, on what they leave of x_k
-        left = np.maximum(1 - np.einsum("pk,pk->k", across, inverse @ across), 1e-12)
-        more = here - (c[j] - weights @ across) ** 2 / left
-        less = here + weights**2 / inverse.diagonal()
+        more = here - (c[j] - own @ across) ** 2 / np.maximum(1 - (across**2).sum(0), 1e-12)
+        less = here + (own @ unmixed) ** 2 / (unmixed**2).sum(0)
         return Local(
             float(self._bic(here, j, len(pa))),
             self._bic(more, j, len(pa) + 1),

@@ -156,7 +156,7 @@ def restarted(
             if report is not None:
                 report(best)
             order = _elsewhere(best.parents, draw)
-            for _ in range(max(2, d // 5)):
+            for _ in range(max(2, d // 10)):
                 order.insert(int(draw.integers(d)), order.pop(int(draw.integers(d))))
             found = search(score, arranged(score, order, best.parents), draw)
             left = restarts if found.total < best.total - LESS else left - 1
