@@ -391,8 +391,8 @@ def test_a_part_of_a_suite_is_called_one(tmp_path):
 
 
 def test_the_wall_of_a_method_is_before_its_first_time_out(tmp_path):
-    path = Path(__file__).parents[1] / "benchmarks" / "discovery_walls.py"
-    spec = importlib.util.spec_from_file_location("discovery_walls", path)
+    path = Path(__file__).parents[1] / "benchmarks" / "discovery_tables.py"
+    spec = importlib.util.spec_from_file_location("discovery_tables", path)
     walls = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(walls)
     entry, runs = limited()
@@ -405,8 +405,8 @@ def test_the_wall_of_a_method_is_before_its_first_time_out(tmp_path):
 
 
 def test_the_cells_are_told_in_which_auto_is_not_near_the_best(tmp_path):
-    path = Path(__file__).parents[1] / "benchmarks" / "discovery_walls.py"
-    spec = importlib.util.spec_from_file_location("discovery_walls", path)
+    path = Path(__file__).parents[1] / "benchmarks" / "discovery_tables.py"
+    spec = importlib.util.spec_from_file_location("discovery_tables", path)
     walls = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(walls)
     shd = {("auto", 1): 2, ("a", 1): 3, ("b", 1): 2, ("auto", 2): 5, ("a", 2): 4, ("b", 2): 9}

@@ -25,7 +25,7 @@ def world(seed, d=8, degree=2.0, n=500):
 
 
 def lines(frame, covariance, knowledge=None):
-    return Lines(covariance, len(frame), 2.0, list(frame.columns), knowledge)
+    return Lines(covariance, len(frame), 2.0 * np.log(len(frame)), list(frame.columns), knowledge)
 
 
 @settings(max_examples=20)
@@ -68,7 +68,7 @@ def test_no_graph_of_four_variables_has_a_lower_bic(seed):
             lowest = min(
                 lowest, sum(local_bic(covariance, 300, 2.0, j, [a for a, b in edges if b == j]) for j in order)
             )
-    found = orders(frame, seed=seed)
+    found = orders(frame, seed=seed, lambda_bic=2.0, gamma=0.0)
     assert found.graph["score"] == pytest.approx(lowest, abs=1e-5)
     place = {name: i for i, name in enumerate(frame.columns)}
     edges = [(place[a], place[b]) for a, b in found.edges]
@@ -83,7 +83,7 @@ def test_the_bic_is_at_least_as_good_as_that_of_flop_and_of_the_true_graph():
         def score(graph, covariance=covariance, place=place):
             return bic([(place[a], place[b]) for a, b in graph.edges], covariance, 1000, 2.0)
 
-        ours = score(orders(frame, seed=seed))
+        ours = score(orders(frame, seed=seed, lambda_bic=2.0, gamma=0.0))
         assert ours <= score(ck.discover(frame, "flop", rounds=1)) + 1e-3
         assert ours <= score(cpdag(scm.graph)) + 1e-3
 
@@ -108,6 +108,12 @@ def test_knowledge_is_kept_by_the_search_itself(seed):
     found = restarted(lines(frame, covariance, knowledge), 3, draw).graph(list(frame.columns))
     assert nx.is_directed_acyclic_graph(found) and knowledge.agrees(found)
     assert knowledge.agrees(orders(frame, seed=seed, knowledge=knowledge))
+
+
+def test_the_extended_bic_invents_fewer_edges_among_many_variables():
+    scm, frame, _ = world(0, d=60, degree=2.0, n=300)
+    extra = {g: ck.compare(orders(frame, seed=0, gamma=g), scm.graph)["extra"] for g in (0.0, 1.0)}
+    assert extra[1.0] < extra[0.0] / 4
 
 
 def test_knowledge_orients_what_data_leave_open():
@@ -171,7 +177,9 @@ def test_bad_options_for_tables_are_turned_away(options):
         orders_discrete(pd.DataFrame({"x": [0, 1], "y": [1, 0]}), seed=0, **options)
 
 
-@pytest.mark.parametrize("options", [{"lambda_bic": 0.0}, {"lambda_bic": float("nan")}, {"restarts": -1}])
+@pytest.mark.parametrize(
+    "options", [{"lambda_bic": 0.0}, {"lambda_bic": float("nan")}, {"restarts": -1}, {"gamma": -1.0}]
+)
 def test_bad_options_are_turned_away(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} "):
         orders(pd.DataFrame({"x": [0.0, 1.0], "y": [1.0, 0.0]}), seed=0, **options)
