@@ -10,8 +10,8 @@ processes included; a first small data set pays for imports. A call over --limit
 that method is then not asked at larger sizes.
 
 One price for an edge everywhere, 2 log(n) / 2 of log-likelihood: lambda 2 for flopsearch and andrey-core, 1 for
-causal-learn; PC at level 0.01 with at most 5 variables to condition on. "auto" alone is asked as it stands: it takes the
-extended BIC.
+causal-learn; PC at level 0.01 with at most 5 variables to condition on. "auto" alone is asked as it stands: it takes
+the extended BIC.
 """
 
 import argparse
