@@ -2,11 +2,11 @@
 
     python benchmarks/discovery_tables.py results/discovery [metric ...]    # shd_cpdag and parent_aid unless named
 
-For each experiment and metric a row a cell (all that is swept but method and seed) and a column a method, means over
-the seeds; bold is the best method, a stroke is no value (a time-out, a refusal, a PAG). Below stand the walls: for each
-method the largest size all of whose runs in the experiment `scale` ended within the sweep's limit (wall clock; shorter
-than a minute at the fast budget). Last the cells in which "auto" has more than 1.1 times the SHD (CPDAG) of the best
-single method there.
+For each experiment a row a cell (all that is swept but method and seed) and a column a method: the metrics one after
+the other, means over the seeds; bold is the best method by the first, a stroke is no value (a time-out, a refusal, a
+PAG). Below stand the walls: for each method the largest size all of whose runs in the experiment `scale` ended within
+the sweep's limit (wall clock; shorter than a minute at the fast budget). Last the cells in which "auto" has more than
+1.1 times the SHD (CPDAG) of the best single method there.
 """
 
 from __future__ import annotations
@@ -28,17 +28,25 @@ def cells(directory: str | Path, experiment: str, metric: str) -> pd.DataFrame:
     (plan,) = (one for one in results.suite["experiments"] if one["name"] == experiment)
     table = results.frame(experiment)
     axes = [axis for axis in plan["axes"] if axis != "method" and table[axis].nunique() > 1]
-    table["cell"] = ["; ".join(f"{axis} {row[axis]}" for axis in axes) for _, row in table.iterrows()]
+    table["cell"] = [", ".join(_text(axis, row[axis]) for axis in axes) for _, row in table.iterrows()]
     order = dict.fromkeys(table["method"])
     return table.groupby(["cell", "method"], sort=False)[metric].mean().unstack()[list(order)]
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """The table with the least of each row in bold, ties and all."""
-    lines = ["| " + " | ".join(["", *table.columns]) + " |", "|---" * (len(table.columns) + 1) + "|"]
-    for cell, row in table.iterrows():
+def _text(axis: str, value: object) -> str:
+    return str(value) if isinstance(value, str) else f"{axis} {value:g}"
+
+
+def markdown(tables: list[pd.DataFrame]) -> str:
+    """The tables in one, their values beside each other; the least of each row of the first in bold, ties and all."""
+    first = tables[0].dropna(axis="columns", how="all")
+    lines = ["| " + " | ".join(["", *first.columns]) + " |", "|---" * (len(first.columns) + 1) + "|"]
+    for cell, row in first.iterrows():
         least = row.drop([name for name in CONTROLS if name in row]).min()
-        shown = ["-" if v != v else f"**{v:.3g}**" if v <= least else f"{v:.3g}" for v in row]
+        shown = []
+        for method, value in row.items():
+            text = " / ".join(f"{table.loc[cell, method]:.2g}" for table in tables) if value == value else "-"
+            shown.append(f"**{text}**" if value <= least else text)
         lines.append(f"| {cell} | " + " | ".join(shown) + " |")
     return "\n".join(lines)
 
@@ -81,9 +89,9 @@ def auto_beside_best(directory: str | Path) -> pd.DataFrame:
 def report(directory: str | Path, metrics: list[str]) -> None:
     """Print all tables of a sweep."""
     for experiment in read_results(directory).suite["experiments"]:
-        for metric in metrics:
-            if "method" in experiment["axes"]:
-                print(f"{experiment['name']}, {metric}:\n\n{markdown(cells(directory, experiment['name'], metric))}\n")
+        if "method" in experiment["axes"]:
+            tables = [cells(directory, experiment["name"], metric) for metric in metrics]
+            print(f"{experiment['name']}: {' / '.join(metrics)}\n\n{markdown(tables)}\n")
     walls = swept(directory)
     if len(walls):
         print(walls.round(2).to_string(na_rep="-"), "\n")
