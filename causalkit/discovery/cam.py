@@ -57,8 +57,8 @@ def cam(
         lambda_bic: Penalty of a basis function; 1 is the BIC as usually written. Splines as wide as these rarely need
             all their freedom.
         basis: Functions a parent; n^0.3 if None, between 3 and 12 (8 for 1,000 rows).
-        restarts: Searches from near the best graph, after the first, in a row without finding a better one; 3 up to 50
-            variables, 1 up to 100, 0 beyond if None.
+        restarts: Searches from near the best graph, after the first, in a row without finding a better one; 20 up to 30
+            variables, 10 up to 200, 0 beyond if None.
         report: Called with the best graph so far, after each search.
         progress: Show the searches done and the best BIC.
 
@@ -77,7 +77,7 @@ def cam(
     """
     n, d = frame.shape
     basis = min(max(round(n**0.3), 3), 12) if basis is None else basis
-    restarts = (10 if d <= 200 else 0) if restarts is None else restarts
+    restarts = (20 if d <= 30 else 10 if d <= 200 else 0) if restarts is None else restarts
     if not 0 < lambda_bic < float("inf") or basis < 1 or restarts < 0:
         raise ValueError(
             f"lambda_bic {lambda_bic}, basis {basis}, restarts {restarts}: give a positive penalty, at least one "
