@@ -328,10 +328,10 @@ def test_a_part_by_values_of_parameters(tmp_path):
 
 
 def test_a_baseline_that_is_left_out_is_no_baseline(tmp_path):
-    text = minimal(name='"one"', product="{ variables = [5, 10] }", baseline="{ variables = 5 }")
-    suite = load_suite(write_suite(tmp_path, text))
-    assert part_of(suite, where={"variables": ["5", "10"]}).experiments[0].baseline == {"variables": 5}
-    assert part_of(suite, where={"variables": ["10"]}).experiments[0].baseline == {}
+    text = minimal(name='"one"', product="{ x = [5, 10] }", baseline="{ x = 5 }")
+    suite = load_suite(write_suite(tmp_path, "title = 'A part'\n" + text))
+    assert part_of(suite, where={"x": ["5", "10"]}).experiments[0].baseline == {"x": 5}
+    assert part_of(suite, where={"x": ["10"]}).experiments[0].baseline == {}
 
 
 def test_a_part_that_is_not_there_is_named(tmp_path):
