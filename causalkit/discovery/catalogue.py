@@ -73,7 +73,7 @@ _SEARCH = "causallearn.search"
 ABOUT: dict[str, About] = {
     "auto": About(assumes="what the method it chooses assumes", wall=500, library="causalkit", knowledge="native"),
     "cam": About(
-        assumes="additive effects and noise, no hidden causes", returns="dag", wall=200, knowledge="native",
+        assumes="additive effects and noise, no hidden causes", returns="dag", wall=500, knowledge="native",
         library="causalkit",
     ),
     "orders": replace(_LINEAR, wall=500, knowledge="native", library="causalkit"),
@@ -93,7 +93,7 @@ ABOUT: dict[str, About] = {
         _LINEAR, assumes="linear, noise not Gaussian, no hidden causes", returns="dag", wall=100,
         module=f"{_SEARCH}.FCMBased.lingam",
     ),
-    "orders_discrete": replace(_TABLES, wall=100, knowledge="native", library="causalkit", module=""),
+    "orders_discrete": replace(_TABLES, wall=500, knowledge="native", library="causalkit", module=""),
     "hill_climb": replace(_TABLES, wall=200, knowledge="native"),
     "ges_discrete": replace(_TABLES, wall=20),
     "notears": replace(_EQUAL, wall=100, library="gcastle", module="castle.algorithms"),
