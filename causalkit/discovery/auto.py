@@ -129,13 +129,16 @@ def _rest(frame: pd.DataFrame, graph: nx.DiGraph) -> tuple[np.ndarray, int]:
 def _surprise(rest: np.ndarray, edges: int) -> float:
     """An extended BIC for noise of any shape: -2 log-likelihood by the noise's entropy, and a price an edge.
 
-    The entropy is that of a Gaussian less what log cosh u and u exp(-u^2 / 2) tell of the shape of u (Hyvaerinen and
-    Smith 2013, equation 5).
+    The entropy is that of a Gaussian less what log cosh u and u exp(-u^2 / 2) tell of the shape of u (Hyvaerinen
+    1998, New approximations of differential entropy).
     """
     n, d = rest.shape
     scale = rest.std(0)
     u = rest / scale
-    shape = 79.047 * (np.log(np.cosh(u)).mean(0) - 0.37457) ** 2 + 7.4129 * (u * np.exp(-(u**2) / 2)).mean(0) ** 2
+    shape = (
+        79.047 * ((np.logaddexp(u, -u) - np.log(2)).mean(0) - 0.37457) ** 2
+        + 7.4129 * (u * np.exp(-(u**2) / 2)).mean(0) ** 2
+    )
     return float(2 * n * (np.log(scale) - shape).sum() + edges * (np.log(n) + 4 * np.log(d)))
 
 

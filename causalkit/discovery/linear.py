@@ -103,8 +103,8 @@ def orders(
 
     Assumes linear relations, Gaussian noise, no hidden common cause.
 
-    Source: Foygel and Drton (2010), equation 2, for the score; causalkit.discovery.orders says which papers the search
-    follows.
+    Source: Foygel and Drton (2010), Extended Bayesian information criteria, for the score; causalkit.discovery.orders
+    says which papers the search follows.
 
     Args:
         frame: The data [n, d].

@@ -1,9 +1,10 @@
 """Search over causal orders: each variable in turn is moved to the place in the order at which the score is least.
 
 Given an order, each variable's parents are chosen among those before it, by growing and shrinking while its score
-falls; so a search over orders is one over DAGs, with fewer traps on the way. `cam`, `orders` and `pooled` differ in
-their score only. Sources: Teyssier and Koller (2005), Ordering-based search, UAI; Andrews et al. (2023), BOSS, and
-Wienoebst, Henckel and Weichwald (2025), FLOP, for moves of one variable and for restarts near the best order.
+falls; so a search over orders is one over DAGs, with fewer traps on the way. `cam`, `orders`, `orders_discrete` and
+`pooled` differ in their score only. Sources: Teyssier and Koller (2005), Ordering-based search, UAI; Andrews et al.
+(2023), BOSS, and Wienoebst, Henckel and Weichwald (2025), FLOP, for moves of one variable and for restarts near the
+best order.
 """
 
 from __future__ import annotations
