@@ -37,6 +37,9 @@ def auto(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None,
       50 variables: "direct_lingam" too, whose arrows the noise tells. The likelier DAG of two: its own, or that of
       "orders" with the open edges in its order.
 
+    It can be wrong: noise that is skewed (exponential, say) passes for bends, and "cam" is then taken for relations
+    that are straight. Whoever expects such noise names "direct_lingam".
+
     `graph.graph["chosen"]` is the method, `graph.graph["why"]` the reason in a sentence.
 
     Args:

@@ -6,15 +6,18 @@ A method that does no better than these on simulated data has learned from how t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import networkx as nx
 import numpy as np
 import pandas as pd
 
 from causalkit.discovery.frames import named, numbered
 from causalkit.discovery.knowledge import Knowledge
+from causalkit.graphs import dag
 from causalkit.seeds import Seed, integer
 
-__all__ = ["empty", "r2_sort", "random_order", "var_sort"]
+__all__ = ["empty", "r2_sort", "random_dag", "random_order", "var_sort"]
 
 
 def empty(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:
@@ -41,6 +44,25 @@ def random_order(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None
     from CausalDisco.baselines import random_sort_regress
 
     return _regressed(random_sort_regress(numbered(frame).to_numpy(), seed=integer(seed, "random_order")), frame)
+
+
+def random_dag(names: Sequence[str], edges: int, draw: np.random.Generator) -> nx.DiGraph:
+    """A random DAG with so many edges (or all pairs): a control as dense as the graph it is held beside.
+
+    Source: Petersen (2025), on density-matched random controls.
+
+    Args:
+        names: Of the variables.
+        edges: How many.
+        draw: Moves on with each graph.
+
+    Example:
+        >>> random_dag(["x", "y", "z"], 2, np.random.default_rng(0)).number_of_edges()
+        2
+    """
+    order = draw.permutation(names)
+    pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
+    return dag([pairs[k] for k in draw.permutation(len(pairs))[:edges]], names)
 
 
 def var_sort(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:

@@ -39,8 +39,9 @@ import networkx as nx
 import numpy as np
 
 import causalkit as ck
+from causalkit.discovery.baselines import random_dag
 from causalkit.discovery.linear import bic
-from causalkit.graphs import adjacency, cpdag, dag
+from causalkit.graphs import adjacency, cpdag
 from causalkit.seeds import integer
 
 seeds = {key: integer(seed, key) for key in ("graph", "data", "method")}
@@ -63,12 +64,6 @@ frame = sample[draw.permutation(names)]  # the order of columns must not help
 
 
 # %%
-def random_dag(edges):
-    order = draw.permutation(names)
-    pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
-    return dag([pairs[k] for k in draw.permutation(len(pairs))[:edges]], names)
-
-
 def used():
     times = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in times)
@@ -88,7 +83,7 @@ if method != "random" and method not in ck.METHODS:
 clock, before = time.perf_counter(), used()
 try:
     if method == "random":
-        learned = random_dag(truth.number_of_edges())
+        learned = random_dag(names, truth.number_of_edges(), draw)
     else:
         ck.discover(frame.iloc[:, :2], method, **options)
         clock, before = time.perf_counter(), used()
@@ -126,7 +121,7 @@ elif learned is not None:
     scores |= dict(ck.compare(learned, truth))
     scores |= {"mask_missing": (true & ~found).sum() / variables, "mask_extra": (found & ~true).sum() / variables}
     scores["shd_per_edge"] = scores["shd_cpdag"] / max(true.sum(), 1)
-    scores["shd_random"] = np.mean([class_distance(random_dag(joined)) for _ in range(20)])
+    scores["shd_random"] = np.mean([class_distance(random_dag(names, joined, draw)) for _ in range(20)])
     scores["arrow_f1"] = ck.compare(cpdag(learned), cpdag(truth))["arrow_f1"]
     if mechanism == "linear" and learned.graph.get("valid", True):
         scores["bic_gap"] = price_of(learned) - price_of(truth)

@@ -32,7 +32,8 @@ import networkx as nx
 import numpy as np
 
 import causalkit as ck
-from causalkit.graphs import adjacency, cpdag, dag
+from causalkit.discovery.baselines import random_dag
+from causalkit.graphs import adjacency, cpdag
 from causalkit.seeds import integer
 
 if method != "random" and method not in ck.METHODS:
@@ -51,12 +52,6 @@ frame = sample[np.random.default_rng(seeds["method"]).permutation(kept)]  # the 
 
 
 # %%
-def random_dag(edges):
-    order = draw.permutation(names)
-    pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
-    return dag([pairs[k] for k in draw.permutation(len(pairs))[:edges]], names)
-
-
 def class_distance(graph):
     differ = adjacency(cpdag(graph), names) != adjacency(cpdag(truth), names)
     return np.triu(differ | differ.T).sum()
@@ -78,7 +73,7 @@ learned, timed_out, refused = None, False, ""
 clock, before = time.perf_counter(), used()
 try:
     if method == "random":
-        learned = random_dag(true)
+        learned = random_dag(names, true, draw)
     else:
         ck.discover(frame[sorted(frame, key=lambda name: frame[name].nunique())[:2]], method)
         clock, before = time.perf_counter(), used()
@@ -101,7 +96,7 @@ if learned is not None and learned.graph["kind"] == "pag":  # of its marks, only
 elif learned is not None:
     scores |= dict(ck.compare(learned, truth))
     scores["shd_per_edge"] = scores["shd_cpdag"] / true
-    scores["shd_random"] = np.mean([class_distance(random_dag(scores["edges_found"])) for _ in range(20)])
+    scores["shd_random"] = np.mean([class_distance(random_dag(names, scores["edges_found"], draw)) for _ in range(20)])
     scores["arrow_f1"] = ck.compare(cpdag(learned), cpdag(truth))["arrow_f1"]
 print(f"{method}:", "timed out" if timed_out else f"refused, {refused}" if refused else f"{seconds:.2f} s")
 if "shd_per_edge" in scores:

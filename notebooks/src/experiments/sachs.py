@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 
 import causalkit as ck
-from causalkit.graphs import dag
+from causalkit.discovery.baselines import random_dag
 from causalkit.seeds import integer
 
 USES = ("observational", "pooled", "centred", "environments", "interventions")
@@ -114,12 +114,6 @@ except (ValueError, MemoryError) as why:
 seconds = time.perf_counter() - clock
 
 
-def random_dag(edges):
-    order = draws.permutation(names)
-    pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
-    return dag([pairs[k] for k in draws.permutation(len(pairs))[:edges]], names)
-
-
 # %%
 draws = np.random.default_rng(seeds["random"])
 scores = {"timed_out": timed_out, "refused": bool(refused), "rejected_targets": rejected}
@@ -132,7 +126,7 @@ elif learned is not None:
     scores["correct"] = sum(edge in truth.edges and edge[::-1] not in learned.edges for edge in learned.edges)
 if learned is not None:
     scores["edges_found"] = learned.to_undirected().number_of_edges()
-    guesses = [random_dag(scores["edges_found"]) for _ in range(20)]
+    guesses = [random_dag(names, scores["edges_found"], draws) for _ in range(20)]
     scores["shd_random"] = np.mean([ck.compare(guess, truth)["shd_cpdag"] for guess in guesses])
 print(f"{method}:", "timed out" if timed_out else f"refused, {refused}" if refused else f"{seconds:.2f} s")
 if "shd_cpdag" in scores:
