@@ -214,7 +214,8 @@ def test_two_risks_do_not_add() -> None:
 def test_group_dro_with_a_penalty_keeps_both() -> None:
     batch, objective = regression(3), irm(2.0) + group_dro(1.0)
     state = objective.update(batch, objective.start(3))
-    torch.testing.assert_close(state, group_dro(1.0).update(batch, objective.start(3)))
+    alone = group_dro(1.0).update(batch, group_dro(1.0).start(3))
+    torch.testing.assert_close(state["weights"], alone["weights"])
     assert state["weights"].max() > 0.34
-    expected = group_dro(1.0)(batch, state) + irm(2.0)(batch) - erm()(batch)
+    expected = group_dro(1.0)(batch, alone) + irm(2.0)(batch) - erm()(batch)
     torch.testing.assert_close(objective(batch, state), expected)
