@@ -7,13 +7,13 @@ conversion in float64 on both sides, so that its users see their own units only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import torch
 
-from causalkit.encoder import StructureEncoder
+from causalkit.encoder import MaskedLinear, StructureEncoder, masked_mlp, reach
 from causalkit.environments import Environment, Task
 from causalkit.errors import check_frame, unknown
 from causalkit.seeds import Seed, generator
@@ -56,18 +56,42 @@ BACKBONES: dict[str, Callable[[int], torch.nn.Module]] = {"linear": linear, "mlp
 """Backbones: name -> function(inputs) -> module from [n, inputs] to [n, width], made of `dense` layers."""
 
 
+def initialise(module: torch.nn.Module, draw: torch.Generator) -> None:
+    """Draws the weights and biases of all dense layers, uniform in +-1/sqrt(inputs of the layer).
+
+    Inputs that a layer masks do not count.
+
+    Example:
+        >>> layer = dense(4, 1)
+        >>> initialise(layer, torch.Generator().manual_seed(0))
+        >>> bool(layer.weight.abs().max() <= 0.5)
+        True
+    """
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.Linear):
+            bound = layer.in_features**-0.5
+            torch.nn.init.uniform_(layer.weight, -bound, bound, generator=draw)
+            torch.nn.init.uniform_(layer.bias, -bound, bound, generator=draw)
+        if isinstance(layer, MaskedLinear):
+            wider = (layer.in_features / layer.mask.count_nonzero(1).clamp(min=1)).sqrt()
+            layer.weight.data *= wider[:, None]
+            layer.bias.data *= wider
+
+
 class Network(torch.nn.Module):
     """Encoder, backbone and head, in this order.
 
     Args:
-        mask: What the encoder lets through [features].
+        mask: What the encoder lets through [features], or who may hear whom in the layers of an "mlp"
+            [features + 1, features], see `ck.encoder.dag_layers`.
         classes: Number of classes, or None for a regression.
         backbone: A name in BACKBONES.
         seed: Of the backbone's initial weights, uniform in +-1/sqrt(inputs of the layer). The head starts at 0, where
-            every prediction is the mean: so "linear" starts the same whatever the seed.
+            every prediction is the mean: so "linear" starts the same whatever the seed. Masked inputs of a layer do
+            not count.
 
     Raises:
-        ValueError: An unknown backbone.
+        ValueError: An unknown backbone; masked layers for another backbone than "mlp".
 
     Example:
         >>> predictions, hidden = Network(torch.ones(2), None, "mlp", seed=0)(torch.zeros(5, 2))
@@ -79,17 +103,18 @@ class Network(torch.nn.Module):
         super().__init__()
         if backbone not in BACKBONES:
             raise unknown("backbone", backbone, BACKBONES)
+        layered = mask.ndim == 2
+        if layered and backbone != "mlp":
+            raise ValueError(
+                f"backbone {backbone!r} has no hidden layers for the encoder to mask: use backbone='mlp', or an "
+                "encoder that masks features, such as 'parents'"
+            )
         self.classes = classes
-        self.encoder = StructureEncoder(mask)
-        self.backbone = BACKBONES[backbone](len(mask))
-        width = self.backbone(torch.zeros(1, len(mask))).shape[-1]
+        self.encoder = StructureEncoder(reach(mask) if layered else mask)
+        self.backbone = masked_mlp(mask) if layered else BACKBONES[backbone](mask.shape[-1])
+        width = self.backbone(torch.zeros(1, mask.shape[-1])).shape[-1]
         self.head = dense(width, 1 if classes is None else classes)
-        draw = generator(seed, "init")
-        for layer in self.backbone.modules():
-            if isinstance(layer, torch.nn.Linear):
-                bound = layer.in_features**-0.5
-                torch.nn.init.uniform_(layer.weight, -bound, bound, generator=draw)
-                torch.nn.init.uniform_(layer.bias, -bound, bound, generator=draw)
+        initialise(self.backbone, generator(seed, "init"))
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
 
@@ -116,6 +141,32 @@ class TrainingData:
     location: pd.Series
     scale: pd.Series
     classes: np.ndarray | None
+
+    def tensors(self, frame: pd.DataFrame, task: Task) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs [n, features] and targets [n] of further rows, standardised as these were.
+
+        Raises:
+            ValueError: A column is missing or not finite; a label that training has not.
+        """
+        features = list(task.features)
+        values = check_frame(frame, [*features, task.target])
+        numbers = (values[features].astype(np.float64) - self.location[features]) / self.scale[features]
+        inputs = torch.tensor(numbers.to_numpy()).to(self.inputs)
+        target = values[task.target].to_numpy()
+        if self.classes is None:
+            moved = (target.astype(np.float64) - self.location[task.target]) / self.scale[task.target]
+            return inputs, torch.tensor(moved).to(self.targets)
+        new = np.setdiff1d(target, self.classes)
+        if len(new):
+            raise ValueError(
+                f"{task.target!r} has the label {new[0]}, which the training rows have not: they have "
+                f"{', '.join(map(str, self.classes))}"
+            )
+        return inputs, torch.tensor(np.searchsorted(self.classes, target))
+
+
+class Diverged(ValueError):
+    """Training left the finite numbers; the message names the objective, the replicate and the step."""
 
 
 def check_environments(environments: Sequence[Environment], task: Task) -> None:
@@ -199,9 +250,10 @@ class Model:
         objective: The name of what was minimised.
         history: The course of training: step, objective, risk (mean over environments), gradient (norm), and the
             risk of each environment, about 100 rows. A regression's risk is in units of the target's variance over
-            the training data, so that 1 is the risk of the mean. `history.attrs` holds "gradient", the norm at the
-            end, and "settled", the first recorded step within 0.1 % of the lowest objective: a gradient that is not
-            small, or a late step, say that more steps might help.
+            the training data, so that 1 is the risk of the mean.
+        report: Whether training came to its end: gradient, left, settled, steps, verdict; see
+            `ck.training.report`.
+        diverged: What left the finite numbers, and when; empty if nothing did.
 
     Example:
         >>> import causalkit as ck
@@ -218,6 +270,8 @@ class Model:
     classes: np.ndarray | None
     objective: str
     history: pd.DataFrame
+    report: pd.Series = field(default_factory=lambda: pd.Series(dtype=object))
+    diverged: str = ""
 
     def __repr__(self) -> str:
         return f"Model({self.task.target} from {', '.join(self.task.features)}; {self.objective})"
@@ -227,6 +281,7 @@ class Model:
 
         Raises:
             ValueError: A feature's column is missing, not numeric or not finite.
+            Diverged: Training did.
         """
         if self.classes is not None:
             return self.classes[self.predict_proba(frame).argmax(1)]
@@ -247,6 +302,8 @@ class Model:
 
     def _outputs(self, frame: pd.DataFrame) -> torch.Tensor:
         """The network's outputs for a frame, as float64."""
+        if self.diverged:
+            raise Diverged(f"{self.diverged}: this model has no predictions, leave it out")
         features = list(self.task.features)
         values = (check_frame(frame, features) - self.location[features]) / self.scale[features]
         inputs = torch.tensor(values.to_numpy(np.float64), dtype=self.network.head.weight.dtype)

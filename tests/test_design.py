@@ -31,11 +31,15 @@ MAY_IMPORT = {
     "metrics": {"errors", "graphs"},
     "plotting": {"errors", "graphs", "metrics"},
     "datasets": {"errors", "graphs", "mechanisms", "scm", "environments"},
+    "coloured": {"errors", "seeds", "environments"},
     "encoder": {"errors", "graphs", "environments"},
     "model": {"errors", "seeds", "encoder", "environments"},
     "objectives": {"errors"},
     "training": {"errors", "seeds", "encoder", "model", "objectives", "environments"},
     "estimation": {"errors", "seeds", "graphs", "mechanisms", "scm"},
+    "unit_tests": {"errors", "seeds", "environments"},
+    "exact": {"errors", "seeds", "graphs", "discovery", "environments", "model", "training"},
+    "reweighting": {"errors", "seeds", "environments", "model"},
 }
 ON_TOP = {"widgets", "runs", "bench", "course", "cli"}
 

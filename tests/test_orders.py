@@ -15,7 +15,7 @@ from causalkit.discovery.knowledge import Knowledge
 from causalkit.discovery.linear import Lines, bic, local_bic, orders
 from causalkit.discovery.orders import arranged, restarted, search
 from causalkit.discovery.tables import Tables, orders_discrete
-from causalkit.graphs import cpdag, parse
+from causalkit.graphs import cpdag
 
 
 def world(seed, d=8, degree=2.0, n=500):
@@ -193,23 +193,3 @@ def test_progress_is_shown_where_it_is_asked_for(method, capfd):
     shown = ck.discover(frame, method, progress=True)
     assert set(shown.edges) == set(quiet.edges)
     assert ("search" if method not in ("pc", "fci") else "%") in capfd.readouterr().err
-
-
-@pytest.mark.parametrize("noise", ["laplace", "uniform"])
-def test_auto_orients_by_noise_that_is_not_gaussian(noise):
-    scm = ck.random_scm(6, graph=parse("a -> b -> c; b -> d; e -> f"), mechanism="linear", noise=noise, seed=1)
-    found = ck.discover(scm.sample(1000, seed=0))
-    assert found.graph["kind"] == "dag" and "not Gaussian" in found.graph["why"]
-    assert set(found.edges) == set(scm.graph.edges)
-
-
-def test_auto_leaves_open_what_gaussian_noise_leaves_open():
-    scm = ck.random_scm(6, graph=parse("a -> b -> c; b -> d; e -> f"), mechanism="linear", seed=1)
-    found = ck.discover(scm.sample(1000, seed=0))
-    assert found.graph["chosen"] == "orders" and set(found.edges) == set(cpdag(scm.graph).edges)
-
-
-def test_auto_holds_knowledge_whatever_it_chooses():
-    scm = ck.random_scm(6, graph=parse("a -> b -> c; b -> d; e -> f"), mechanism="linear", noise="laplace", seed=1)
-    knowledge = Knowledge(forbidden=[("a", "b")])
-    assert knowledge.agrees(ck.discover(scm.sample(1000, seed=0), knowledge=knowledge))
