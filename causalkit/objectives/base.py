@@ -28,6 +28,7 @@ __all__ = [
     "Phase",
     "Rule",
     "check_number",
+    "check_steps",
     "cross_entropy",
     "squared_error",
     "weighted_risk",
@@ -41,7 +42,8 @@ def squared_error(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Ten
         >>> squared_error(torch.tensor([1.0]), torch.tensor([3.0]))
         tensor([4.])
     """
-    return (targets - predictions) ** 2
+    difference = targets - predictions
+    return difference * difference
 
 
 def cross_entropy(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -91,6 +93,7 @@ class Batch:
         gradients: () -> the gradient of each R_e by all parameters [environments, parameters], itself differentiable.
         parameters: The network's parameters by name, as tensors.
         modules: Name -> the objective's own network, as it is now, where it brings one.
+        mask: What the encoder lets through of each input [features]; 0 is hidden. None if all of them.
 
     Example:
         >>> Batch(losses=(torch.tensor([1.0, 3.0]), torch.zeros(5))).risks
@@ -109,6 +112,7 @@ class Batch:
     gradients: Callable[[], torch.Tensor] | None = None
     parameters: Mapping[str, torch.Tensor] = field(default_factory=dict)
     modules: Mapping[str, Callable[..., torch.Tensor]] = field(default_factory=dict)
+    mask: torch.Tensor | None = None
 
     @property
     def risks(self) -> torch.Tensor:
@@ -148,8 +152,8 @@ class Penalty:
         moments: For a linear network, it depends on the data through means and covariances of an environment alone.
         prepare: (training environments, task, seed) -> name -> a frame an environment that holds the task's columns
             row by row (it becomes a Companion), or a series, a number a row.
-        module: Name -> function(width of the last hidden layer, inputs, environments) -> a network of its own,
-            trained along with the first.
+        module: Name -> function(width of the last hidden layer, or of the output where there is none, inputs,
+            environments) -> a network of its own, trained along with the first.
     """
 
     weight: float
@@ -185,16 +189,18 @@ class Phase:
     Attributes:
         objective: What is minimised in it.
         steps: How many; None takes what the other phases leave of fit's steps.
-        optimiser, learning_rate: In place of those that fit was given; None keeps them.
+        optimiser, learning_rate, weight_decay: In place of those that fit was given; None keeps them.
         trains: "all" parameters, or the "head" alone.
         enter: (batch of all rows, state, parameters by name, generator) -> state and parameters at its begin; called
-            for each replicate. None keeps both.
+            for each replicate. The state is the objective's at its start, and what the phase before left under other
+            names. None keeps both.
     """
 
     objective: Objective
     steps: int | None = None
     optimiser: str | None = None
     learning_rate: float | None = None
+    weight_decay: float | None = None
     trains: Literal["all", "head"] = "all"
     enter: Callable[..., tuple[State, dict[str, torch.Tensor]]] | None = None
 
@@ -215,7 +221,8 @@ class Objective:
         phases: Stretches of training, one after the other; empty for one stretch with this objective.
         dials: Numbers that `risk` and `reweigh` read from the state by name; they may differ between replicates.
         min_environments: The fewest environments for which it is defined.
-        moments: As in Penalty, of the risk.
+        moments, kind: As in Penalty, of the risk.
+        whole_batches: It remembers something of every row, so that all of them must be in every step.
 
     Example:
         >>> worst = Objective("worst", penalties=((0.5, lambda batch: batch.risks.max()),))
@@ -232,6 +239,8 @@ class Objective:
     dials: Mapping[str, float] = field(default_factory=dict)
     min_environments: int = 1
     moments: bool = True
+    kind: Literal["regression", "classification"] | None = None
+    whole_batches: bool = False
 
     def __post_init__(self) -> None:
         pairs = [p if isinstance(p, Penalty) else Penalty(*p) for p in self.penalties]
@@ -276,9 +285,8 @@ class Objective:
             >>> irm_later(Batch(losses=(torch.ones(1),)))  # step 0: the risk alone
             tensor(1.)
         """
-        for name, steps in (("start", start), ("ramp", ramp)):
-            if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-                raise ValueError(f"{self.name}: {name} {steps!r} is not a number of steps: give 0, 1, 2, ...")
+        check_steps(self.name, "start", start)
+        check_steps(self.name, "ramp", ramp)
         if not self.penalties:
             raise ValueError(f"{self.name} has no penalty to anneal: add one, as in erm() + irm(100.0)")
         later = tuple(replace(penalty, start=start, ramp=ramp) for penalty in self.penalties)
@@ -330,3 +338,20 @@ def check_number(owner: str, name: str, value: float, least: float = 0.0, most: 
         bound = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
         hint = max(least, min(1.0, most))
         raise ValueError(f"{owner}: {name} {value!r} is not a finite number {bound}: pass {name}={hint}, say")
+
+
+def check_steps(owner: str, name: str, steps: int, least: int = 0) -> None:
+    """The door of every number of steps.
+
+    Raises:
+        ValueError: It is not an integer, or less than `least`.
+
+    Example:
+        >>> check_steps("irm", "start", -1)
+        Traceback (most recent call last):
+            ...
+        ValueError: irm: start -1 is not a number of steps: give 0, 1, 2, ...
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < least:
+        numbers = ", ".join(str(least + k) for k in range(3))
+        raise ValueError(f"{owner}: {name} {steps!r} is not a number of steps: give {numbers}, ...")

@@ -41,18 +41,15 @@ def irm(weight: float = 100.0) -> Objective:
 
 def squared_slope(batch: Batch) -> torch.Tensor:
     """mean_e (d/dw R_e(w f) at w = 1)^2, the penalty of `irm`."""
-    return torch.stack([slope(batch, e) ** 2 for e in range(len(batch.losses))]).mean()
+    return torch.stack([batch.mean(each, e) ** 2 for e, each in enumerate(slopes(batch))]).mean()
 
 
-def slope(batch: Batch, environment: int, rows: slice = slice(None)) -> torch.Tensor:
-    """d/dw R_e(w f) at w = 1, over some of the environment's rows."""
-    predictions, targets = batch.predictions[environment][rows], batch.targets[environment][rows]
-    weights = batch.weights[environment][rows] if batch.weights else 1.0
-
-    def risk(w: torch.Tensor) -> torch.Tensor:
-        return (weights * batch.loss(w * predictions, targets)).mean()
-
-    return torch.func.grad(risk)(predictions.new_ones(()))
+def slopes(batch: Batch) -> tuple[torch.Tensor, ...]:
+    """d/dw loss(w f, y) at w = 1 of each row, one tensor an environment [n_e]: the loss's derivative along f itself."""
+    predictions, targets = torch.cat(batch.predictions), torch.cat(batch.targets)
+    gradient = torch.func.grad(lambda f: batch.loss(f, targets).sum())(predictions)
+    along = (gradient * predictions).reshape(len(targets), -1).sum(1)
+    return along.split([len(each) for each in batch.targets])
 
 
 def irm_pairs(weight: float = 100.0) -> Objective:
@@ -82,8 +79,9 @@ def irm_pairs(weight: float = 100.0) -> Objective:
 
 
 def _product_of_slopes(batch: Batch) -> torch.Tensor:
-    odd, even = slice(0, None, 2), slice(1, None, 2)
-    return torch.stack([slope(batch, e, odd) * slope(batch, e, even) for e in range(len(batch.losses))]).mean()
+    loads = batch.weights or (1.0,) * len(batch.losses)
+    rows = [load * each for load, each in zip(loads, slopes(batch), strict=True)]
+    return torch.stack([each[::2].mean() * each[1::2].mean() for each in rows]).mean()
 
 
 def vrex(weight: float = 100.0) -> Objective:
