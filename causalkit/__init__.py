@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # module -> the names that stand at the top; the modules themselves stand there too
 _TOP = {
     "bench": [],
+    "coloured": [],
     "course": [],
     "datasets": ["load_sachs", "teaching_scm"],
     "divergence": ["kl"],
@@ -30,6 +31,7 @@ _TOP = {
     "encoder": ["ENCODERS"],
     "environments": ["Environment", "Task", "sample_environments"],
     "estimation": ["effect_errors", "fit_scm"],
+    "exact": ["EXACT"],
     "graphs": [],
     "mechanisms": ["MECHANISMS", "NotInvertible", "additive", "linear", "logistic", "mlp"],
     "metrics": ["compare", "sortability", "standardise"],
@@ -39,12 +41,14 @@ _TOP = {
     "observation": ["kept", "measured", "selected"],
     "plotting": ["plot_comparison"],
     "random_models": ["random_scm"],
+    "reweighting": ["WEIGHTS"],
     "runs": [],
     "scm": ["SCM"],
     "seeds": [],
     "selection": ["Selected"],
     "shifts": ["SHIFTS"],
-    "training": ["evaluate", "fit"],
+    "training": ["evaluate", "fit", "sweep"],
+    "unit_tests": [],
     "widgets": [],
 }
 _HOME = {name: module for module, names in _TOP.items() for name in names}

@@ -11,5 +11,6 @@ from causalkit.model import Diverged
 from causalkit.training.fit import fit, fit_many
 from causalkit.training.optimisers import OPTIMISERS
 from causalkit.training.scores import evaluate
+from causalkit.training.sweep import RULES, choose, sweep, trials
 
-__all__ = ["OPTIMISERS", "Diverged", "evaluate", "fit", "fit_many"]
+__all__ = ["OPTIMISERS", "RULES", "Diverged", "choose", "evaluate", "fit", "fit_many", "sweep", "trials"]

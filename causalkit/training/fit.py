@@ -148,7 +148,8 @@ def fit_many(
         >>> len(ck.training.fit_many([train] * 3, ck.Task(("x",), "y"), steps=10, seeds=range(3)))
         3
     """
-    trains, seeds = [list(train) if isinstance(train, list | tuple) else train for train in trains], list(seeds)
+    once = {id(train): list(train) if isinstance(train, list | tuple) else train for train in trains}
+    trains, seeds = [once[id(train)] for train in trains], list(seeds)
     maps: list[nx.DiGraph | None] = [None] * len(seeds) if graphs is None else list(graphs)
     loads = [None] * len(seeds) if weights is None else list(weights)
     goals = objectives_of(objective, len(seeds))
@@ -259,7 +260,8 @@ def _condensed(tensors: dict[str, torch.Tensor], sizes: list[int], mask: torch.T
 
 
 def _sees_moments(goal: Objective) -> bool:
-    return goal.moments and not goal.phases and goal.rule is None and all(p.moments for p in goal.penalties)
+    rule = goal.rule is None or goal.rule.moments
+    return goal.moments and rule and not goal.phases and all(p.moments for p in goal.penalties)
 
 
 def _modules(
@@ -269,9 +271,11 @@ def _modules(
     found = []
     for network, seed in zip(networks, seeds, strict=True):
         mine: dict[str, torch.nn.Module] = {}
+        hidden = any(True for _ in network.backbone.parameters())
+        width = network.head.in_features if hidden else network.head.out_features
         for penalty in goal.penalties:
             for name, make in penalty.module.items():
-                mine[name] = make(network.head.in_features, len(network.encoder.mask), environments)
+                mine[name] = make(width, len(network.encoder.mask), environments)
                 initialise(mine[name], generator(seed, "init", name))
         found.append({name: module.to(network.head.weight.dtype) for name, module in mine.items()})
     return found
@@ -280,10 +284,11 @@ def _modules(
 def _by_lbfgs(stacked: Stacked, rows: Rows, goals: list[Objective], plan: Plan, batch: int | None) -> list[Outcome]:
     """Each replicate to its minimum, one after the other."""
     goal = goals[0]
-    if batch is not None or goal.rule or goal.phases or goal.reweigh or any(p.start or p.ramp for p in goal.penalties):
+    moving = goal.rule or goal.phases or goal.reweigh or any(p.start or p.ramp or p.game for p in goal.penalties)
+    if batch is not None or moving:
         raise ValueError(
             f"optimiser 'lbfgs' wants one smooth function of the parameters, and {goal.name} is not that here (a "
-            "batch, a rule, phases, annealing or moving weights): use optimiser='adam'"
+            "batch, a rule, a game, phases, annealing or moving weights): use optimiser='adam'"
         )
     outcomes = []
     for r, each in enumerate(goals):

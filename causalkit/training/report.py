@@ -21,12 +21,13 @@ def left_to_gain(stacked: Stacked, objectives: list[Objective], rows: Rows, deca
     Unlike the norm of the gradient g, it does not depend on the units of the parameters: a flat direction counts for
     what there is at its end. |H| has the eigenvalues of the Hessian without their signs. Weight decay counts with the
     objective. NaN where there are more than 200 parameters, or where the objective makes its steps by a rule, in
-    phases, or by weights that move.
+    phases, in a game, or by weights that move.
 
     Source: the Newton decrement, Boyd and Vandenberghe (2004), section 9.5.1.
     """
     (count, parameters), goal = stacked.flat.shape, objectives[0]
-    if parameters > MOST_PARAMETERS or goal.rule is not None or goal.phases or goal.reweigh is not None:
+    moving = goal.rule or goal.phases or goal.reweigh or any(penalty.game for penalty in goal.penalties)
+    if parameters > MOST_PARAMETERS or moving:
         return np.full(count, np.nan)
     starts = [each.start(len(stacked.names)) for each in objectives]
     state = {key: torch.stack([start[key] for start in starts]).to(stacked.flat.device) for key in starts[0]}

@@ -130,6 +130,7 @@ class Stacked:
             gradients=lambda: torch.func.jacrev(lambda at: self.batch(at, buffers, rows, sizes).risks)(flat),
             parameters={key.removeprefix("network."): value for key, value in parameters.items()},
             modules={name: functools.partial(call, name) for name in self.whole[0] if name != "network"},
+            mask=buffers["network.encoder.mask"],
         )
 
     def risks(self, rows: Rows) -> torch.Tensor:
