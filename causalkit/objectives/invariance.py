@@ -11,7 +11,7 @@ from causalkit.objectives.base import Batch, Objective, Penalty, check_number
 __all__ = ["irm", "irm_pairs", "irmx", "vrex"]
 
 
-def irm(weight: float = 100.0) -> Objective:
+def irm(weight: float = 100.0, offset: bool = False) -> Objective:
     """Invariant risk minimisation, version 1: mean_e R_e + weight * mean_e (d/dw R_e(w f) at w = 1)^2.
 
     The penalty is 0 where no environment would gain by rescaling the prediction f (all logits alike). It looks for
@@ -24,6 +24,8 @@ def irm(weight: float = 100.0) -> Objective:
 
     Args:
         weight: Of the penalty, at least 0; 0 is erm.
+        offset: Add the squared slopes of an added constant, (d/db R_e(f + b) at b = 0)^2, as the linear unit tests for
+            invariance do (Aubin et al. 2021); for classes b is added to one logit at a time, and halves are summed.
 
     Raises:
         ValueError: A weight that is negative or not finite; in `fit`, fewer than 2 environments.
@@ -36,7 +38,8 @@ def irm(weight: float = 100.0) -> Objective:
         tensor(2.5000)
     """
     check_number("irm", "weight", weight)
-    return Objective(f"irm(weight={weight:g})", (Penalty(weight, squared_slope, moments=True),), min_environments=2)
+    penalty = Penalty(weight, squared_slope_and_offset if offset else squared_slope, moments=True)
+    return Objective(f"irm(weight={weight:g}{', offset=True' if offset else ''})", (penalty,), min_environments=2)
 
 
 def squared_slope(batch: Batch) -> torch.Tensor:
@@ -44,12 +47,25 @@ def squared_slope(batch: Batch) -> torch.Tensor:
     return torch.stack([batch.mean(each, e) ** 2 for e, each in enumerate(slopes(batch))]).mean()
 
 
+def squared_slope_and_offset(batch: Batch) -> torch.Tensor:
+    """The penalty of `irm` with its offset."""
+    rows = _derivatives(batch)
+    means = [batch.mean(each.reshape(len(each), -1), e) for e, each in enumerate(rows)]
+    shares = 1.0 if rows[0].ndim == 1 else 0.5
+    return squared_slope(batch) + torch.stack([shares * (mean**2).sum() for mean in means]).mean()
+
+
 def slopes(batch: Batch) -> tuple[torch.Tensor, ...]:
     """d/dw loss(w f, y) at w = 1 of each row, one tensor an environment [n_e]: the loss's derivative along f itself."""
-    predictions, targets = torch.cat(batch.predictions), torch.cat(batch.targets)
-    gradient = torch.func.grad(lambda f: batch.loss(f, targets).sum())(predictions)
-    along = (gradient * predictions).reshape(len(targets), -1).sum(1)
-    return along.split([len(each) for each in batch.targets])
+    rows = zip(_derivatives(batch), batch.predictions, strict=True)
+    return tuple((derivative * f).reshape(len(f), -1).sum(1) for derivative, f in rows)
+
+
+def _derivatives(batch: Batch) -> tuple[torch.Tensor, ...]:
+    """d loss / d f of each row, one tensor an environment, of the predictions' shape; all rows in one pass."""
+    targets = torch.cat(batch.targets)
+    found = torch.func.grad(lambda f: batch.loss(f, targets).sum())(torch.cat(batch.predictions))
+    return found.split([len(each) for each in batch.targets])
 
 
 def irm_pairs(weight: float = 100.0) -> Objective:

@@ -122,8 +122,8 @@ def _check_weights(load: object, train: Sequence[Environment]) -> None:
 
 
 def check_budget(
-    goal: Objective, steps: int, rates: list[float], decays: list[float], batch: int | None, hold_out: float, patience: int | None,
-    optimiser: str | Optimiser, schedule: str, device: str,
+    goal: Objective, steps: int, rates: list[float], decays: list[float], batch: int | None, hold_out: float,
+    patience: int | None, optimiser: str | Optimiser, schedule: str, device: str,
 ) -> None:  # fmt: skip
     """Steps, rates and rules."""
     if batch is not None and goal.whole_batches:

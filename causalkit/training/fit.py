@@ -156,7 +156,7 @@ def fit_many(
     rates, decays = each_of("learning_rate", learning_rate, seeds), each_of("weight_decay", weight_decay, seeds)
     check_replicates(trains, maps, loads, seeds, task, goals[0])
     check_budget(goals[0], steps, rates, decays, batch, hold_out, patience, optimiser, schedule, device)
-    sets = {id(train): read(train, task, standardise, dtype) for train in trains}
+    sets = {key: read(train, task, standardise, dtype) for key, train in {id(t): t for t in trains}.items()}
     data = [sets[id(train)] for train in trains]
     classes = {None if each.classes is None else len(each.classes) for each in data}
     if len(classes) > 1:
@@ -211,7 +211,13 @@ def _rows(
         shared = shared and bool(((masks == 0) == (masks[0] == 0)).all())
     used = range(1 if shared else len(trains))
     found, out = [], []
+    known: dict[tuple[object, ...], dict[str, torch.Tensor]] = {}  # replicates on one data set share its statistics
     for r in used:
+        hidden = () if masks is None else tuple((masks[r] == 0).tolist())
+        key = (id(trains[r]), hidden) if masks is not None and not own and not hold_out else (r,)
+        if key in known:
+            found.append(known[key])
+            continue
         tensors = _tensors(trains[r], data[r], loads[r], task, goal, seeds[r])
         if hold_out:
             draw = generator(seeds[r], "hold_out")
@@ -220,7 +226,8 @@ def _rows(
             rest = torch.cat([order[k:] for order, k in zip(orders, kept, strict=True)])
             out.append({key: value[rest] for key, value in tensors.items()})
             tensors = {key: value[first] for key, value in tensors.items()}
-        found.append(tensors if masks is None else _condensed(tensors, kept, masks[r]))
+        known[key] = tensors if masks is None else _condensed(tensors, kept, masks[r])
+        found.append(known[key])
     after = [len(task.features) + 2] * len(kept) if masks is not None else kept
 
     def stack(each: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

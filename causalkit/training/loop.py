@@ -60,7 +60,8 @@ def train(
         plan: Steps, rates, rules.
     """
     course = _Course(stacked, held, plan)
-    done, left = 0, {}
+    done = 0
+    left: dict[str, torch.Tensor] = {}
     for number, phase in enumerate(_phases(objectives[0], plan.steps)):
         goals = [o.phases[number].objective if o.phases else o for o in objectives]
         last = done + phase.steps == plan.steps  # type: ignore[operator]
