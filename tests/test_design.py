@@ -34,10 +34,11 @@ MAY_IMPORT = {
     "coloured": {"errors", "seeds", "environments"},
     "encoder": {"errors", "graphs", "environments"},
     "model": {"errors", "seeds", "encoder", "environments"},
-    "objectives": {"errors"},
+    "objectives": {"errors", "graphs", "seeds", "scm", "environments"},  # the last two for types alone
     "training": {"errors", "seeds", "encoder", "model", "objectives", "environments"},
     "estimation": {"errors", "seeds", "graphs", "mechanisms", "scm"},
     "unit_tests": {"errors", "seeds", "environments"},
+    "two_bit": {"errors", "objectives"},
     "exact": {"errors", "seeds", "graphs", "discovery", "environments", "model", "training"},
     "reweighting": {"errors", "seeds", "environments", "model"},
 }

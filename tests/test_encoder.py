@@ -289,6 +289,8 @@ def test_a_selection_must_be_separated_from_the_target() -> None:
 def test_many_features_are_no_matter_where_nothing_is_hidden() -> None:
     names = [f"v{i}" for i in range(40)]
     chain = graphs.dag(itertools.pairwise([*names[:20], "y", *names[20:]]))
+    chain.graph["changed"] = ["v20"]
+    assert kept(chain, Task(tuple(names), "y"), "stable_set") == {"v19"}
     chain.graph["changed"] = ["v0", "v22"]
     assert kept(chain, Task(tuple(names), "y"), "stable_set") == {"v19", "v20"}
     chain.add_edges_from([("h", "y"), ("h", "v10")])

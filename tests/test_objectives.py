@@ -23,6 +23,15 @@ def reordered(batch: Batch, order: list[int]) -> Batch:
 
 seeds = st.integers(0, 10_000)
 weights = st.floats(0.0, 1e4)
+# what only fit can feed: with an SCM or a graph, with networks of their own, or with gradients
+NEEDS_MORE = {
+    "castle",
+    "counterfactual_augmentation",
+    "counterfactual_consistency",
+    "dann",
+    "iga",
+    "interventional",
+}
 
 
 @given(seeds, weights, weights)
@@ -33,7 +42,7 @@ def test_a_sum_counts_the_risk_once(seed: int, a: float, b: float) -> None:
     torch.testing.assert_close((vrex(b) + erm() + irm(a))(batch), erm()(batch) + penalties)
 
 
-@given(seeds, st.permutations(range(3)), st.sampled_from(sorted(OBJECTIVES)))
+@given(seeds, st.permutations(range(3)), st.sampled_from(sorted(OBJECTIVES.keys() - NEEDS_MORE - {"drig"})))
 def test_the_order_of_environments_does_not_matter(seed: int, order: list[int], name: str) -> None:
     batch, objective = regression(seed), OBJECTIVES[name]()
     other = reordered(batch, order)
@@ -93,7 +102,7 @@ def test_cross_entropy_is_torchs() -> None:
     torch.testing.assert_close(cross_entropy(logits, y), torch.nn.functional.cross_entropy(logits, y, reduction="none"))
 
 
-@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+@pytest.mark.parametrize("name", sorted(OBJECTIVES.keys() - NEEDS_MORE))
 def test_objectives_map_over_replicates_with_their_gradients(name: str) -> None:
     objective = OBJECTIVES[name]()
     x = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -101,7 +110,7 @@ def test_objectives_map_over_replicates_with_their_gradients(name: str) -> None:
 
     def value(w: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         f = (w * x).split(3)
-        return objective(Batch(tuple(map(squared_error, f, y.split(3))), f, y.split(3)))
+        return objective(Batch(tuple(map(squared_error, f, y.split(3))), f, y.split(3), f, x.split(3)))
 
     w = torch.linspace(-1, 1, 4, dtype=torch.float64)
     stacked = torch.func.vmap(torch.func.grad(value))(w, x, y)

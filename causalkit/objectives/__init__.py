@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from causalkit.objectives.alignment import coral, dann, mmd
+from causalkit.objectives.anchored import anchor, drig
 from causalkit.objectives.base import (
     LOSSES,
     Batch,
@@ -22,7 +24,16 @@ from causalkit.objectives.base import (
     cross_entropy,
     squared_error,
 )
+from causalkit.objectives.bottleneck import ib, ib_erm, ib_irm
+from causalkit.objectives.castle import castle
+from causalkit.objectives.counterfactual import counterfactual_augmentation, counterfactual_consistency
+from causalkit.objectives.feature_augmented import feat
+from causalkit.objectives.gradients import and_mask, fishr, iga
+from causalkit.objectives.independence import hsic
+from causalkit.objectives.interventional import interventional
 from causalkit.objectives.invariance import irm, irm_pairs, irmx, vrex
+from causalkit.objectives.pareto import pair
+from causalkit.objectives.quantile import eqrm
 from causalkit.objectives.risks import erm, group_dro
 
 __all__ = [
@@ -34,12 +45,31 @@ __all__ = [
     "Penalty",
     "Phase",
     "Rule",
+    "anchor",
+    "and_mask",
+    "castle",
+    "coral",
+    "counterfactual_augmentation",
+    "counterfactual_consistency",
     "cross_entropy",
+    "dann",
+    "drig",
+    "eqrm",
     "erm",
+    "feat",
+    "fishr",
     "group_dro",
+    "hsic",
+    "ib",
+    "ib_erm",
+    "ib_irm",
+    "iga",
+    "interventional",
     "irm",
     "irm_pairs",
     "irmx",
+    "mmd",
+    "pair",
     "squared_error",
     "vrex",
 ]
@@ -50,6 +80,25 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "irm_pairs": irm_pairs,
     "vrex": vrex,
     "irmx": irmx,
+    "pair": pair,
+    "feat": feat,
     "group_dro": group_dro,
+    "eqrm": eqrm,
+    "ib": ib,
+    "ib_erm": ib_erm,
+    "ib_irm": ib_irm,
+    "fishr": fishr,
+    "iga": iga,
+    "and_mask": and_mask,
+    "coral": coral,
+    "mmd": mmd,
+    "dann": dann,
+    "hsic": hsic,
+    "anchor": anchor,
+    "drig": drig,
+    "castle": castle,
+    "counterfactual_consistency": counterfactual_consistency,
+    "counterfactual_augmentation": counterfactual_augmentation,
+    "interventional": interventional,
 }
 """Objectives: name -> function that returns one. Add your own with `OBJECTIVES["mine"] = function`."""

@@ -154,6 +154,8 @@ class Penalty:
             row by row (it becomes a Companion), or a series, a number a row.
         module: Name -> function(width of the last hidden layer, or of the output where there is none, inputs,
             environments) -> a network of its own, trained along with the first.
+        game: The step is along no function's gradient, since two networks play against each other: there is no
+            minimum for the convergence report or for "lbfgs" to look for.
     """
 
     weight: float
@@ -166,6 +168,7 @@ class Penalty:
         None
     )
     module: Mapping[str, Callable[[int, int, int], torch.nn.Module]] = field(default_factory=dict)
+    game: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +179,12 @@ class Rule:
         terms: (batch, state) -> what is differentiated [terms].
         combine: (gradients [replicates, terms, parameters], values [replicates, terms], which parameters are the
             head's [parameters]) -> the direction that the optimiser takes for a gradient [replicates, parameters].
+        moments: As in Penalty, of the terms' gradients.
     """
 
     terms: Callable[[Batch, State], torch.Tensor]
     combine: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+    moments: bool = False
 
 
 @dataclass(frozen=True, eq=False)

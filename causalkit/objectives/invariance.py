@@ -95,8 +95,9 @@ def irm_pairs(weight: float = 100.0) -> Objective:
 
 
 def _product_of_slopes(batch: Batch) -> torch.Tensor:
-    loads = batch.weights or (1.0,) * len(batch.losses)
-    rows = [load * each for load, each in zip(loads, slopes(batch), strict=True)]
+    rows = slopes(batch)
+    if batch.weights:
+        rows = tuple(load * each for load, each in zip(batch.weights, rows, strict=True))
     return torch.stack([each[::2].mean() * each[1::2].mean() for each in rows]).mean()
 
 

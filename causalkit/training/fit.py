@@ -249,6 +249,10 @@ def _tensors(
         if penalty.prepare is None:
             continue
         for name, frames in penalty.prepare(train, task, integer(seed, "prepare")).items():
+            if any(key.startswith(f"{name}/") for key in tensors):
+                raise ValueError(
+                    f"objective {goal.name} prepares {name!r} twice: add each objective that is made of an SCM once"
+                )
             both = pd.concat(frames, ignore_index=True)
             if isinstance(both, pd.Series):
                 tensors[f"{name}/numbers"] = torch.tensor(both.to_numpy(np.float64)).to(data.inputs)
