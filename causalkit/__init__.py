@@ -48,6 +48,7 @@ _TOP = {
     "selection": ["Selected"],
     "shifts": ["SHIFTS"],
     "training": ["evaluate", "fit", "sweep"],
+    "two_bit": [],
     "unit_tests": [],
     "widgets": [],
 }

@@ -40,11 +40,13 @@ class Outcome:
         history: A row every hundredth of the steps.
         diverged: What left the finite numbers, and when; empty if nothing did.
         stopped: The step whose parameters were kept, if training ended early.
+        begin: The first step of the last phase: what came before had another objective.
     """
 
     history: pd.DataFrame
     diverged: str = ""
     stopped: int | None = None
+    begin: int = 0
 
 
 def train(
@@ -64,7 +66,7 @@ def train(
     left: dict[str, torch.Tensor] = {}
     for number, phase in enumerate(_phases(objectives[0], plan.steps)):
         goals = [o.phases[number].objective if o.phases else o for o in objectives]
-        last = done + phase.steps == plan.steps  # type: ignore[operator]
+        last, course.begin = done + phase.steps == plan.steps, done  # type: ignore[operator]
         left = _run_phase(stacked, rows, goals, phase, plan, course, done, last, left)
         done += phase.steps or 0
         if not course.alive.any():
@@ -151,6 +153,7 @@ class _Course:
         self.best = torch.full((count,), math.inf, dtype=torch.float64, device=device)
         self.best_flat, self.best_step = stacked.flat.clone(), torch.zeros(count, dtype=torch.long, device=device)
         self.records: list[torch.Tensor] = []
+        self.begin = 0
 
     def look(self, step: int, values: torch.Tensor, risks: torch.Tensor, gradient: torch.Tensor, settled: bool) -> None:
         """Notes a step; takes out what diverged and, once the objective has `settled`, what no longer gets better."""
@@ -196,5 +199,5 @@ class _Course:
         for table, diverged, stopped in zip(tables, self.diverged, self.stopped, strict=True):
             history = pd.DataFrame(table, columns=columns).dropna(ignore_index=True).astype({"step": int})
             message = f"objective {objective} diverged {diverged}" if diverged else ""
-            found.append(Outcome(history, message, stopped))
+            found.append(Outcome(history, message, stopped, self.begin))
         return found

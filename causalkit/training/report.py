@@ -58,12 +58,13 @@ def report(outcome: Outcome, left: float) -> pd.Series:
     """Gradient, what is left to gain, when the objective settled, and the verdict in words.
 
     Returns:
-        gradient: Norm at the end. left: See `left_to_gain`. settled: The first recorded step within 0.1 % of the lowest
-        objective. steps: How many were taken. verdict: "converged"; "under-trained: ..." where a Newton step would
-        lower the objective by more than 0.1 % of what it was at the start, or, where there is no Hessian, where the
-        last tenth of the steps did so; "stopped early ..."; "diverged ...".
+        All of the last phase, where there are several. gradient: Norm at the end. left: See `left_to_gain`. settled:
+        The first recorded step within 0.1 % of the lowest objective. steps: How many were taken. verdict: "converged";
+        "under-trained: ..." where a Newton step would lower the objective by more than 0.1 % of what it was at the
+        start, or, where there is no Hessian, where the last tenth of the steps did so; "stopped early ...";
+        "diverged ...".
     """
-    history = outcome.history
+    history = outcome.history[outcome.history["step"] >= outcome.begin]
     if not len(history):
         return pd.Series({"gradient": np.nan, "left": left, "settled": 0, "steps": 0, "verdict": outcome.diverged})
     objective, steps = history["objective"], int(history["step"].iloc[-1])
@@ -75,7 +76,7 @@ def report(outcome: Outcome, left: float) -> pd.Series:
         "settled": int(history["step"][close.idxmax()]),
         "steps": steps,
     }
-    lately = history["step"] >= 0.9 * steps
+    lately = history["step"] >= steps - 0.1 * (steps - outcome.begin)
     fell = float(objective[lately].iloc[0] - objective.iloc[-1])
     if outcome.diverged:
         verdict = outcome.diverged
