@@ -70,9 +70,8 @@ def distance_of_moments(batch: Batch) -> torch.Tensor:
     for e in range(len(batch.losses)):
         hidden = representation(batch, e)
         means.append(batch.mean(hidden, e))
-        away = hidden - means[-1]
-        loaded = away * batch.weights[e][:, None] if batch.weights else away
-        covariances.append(loaded.mT @ away / len(away))
+        loaded = hidden * batch.weights[e][:, None] if batch.weights else hidden
+        covariances.append(loaded.mT @ hidden / len(hidden) - means[-1].outer(means[-1]))
     m, c = torch.stack(means), torch.stack(covariances)
     total = (m - m.mean(0)).square().sum() / m.shape[1] + (c - c.mean(0)).square().sum() / m.shape[1] ** 2
     return total * 2 / (len(m) - 1)  # over E environments, the mean over pairs of |a - b|^2 is so much

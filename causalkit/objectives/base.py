@@ -8,6 +8,7 @@ weight means the same whatever the target's units.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -114,7 +115,7 @@ class Batch:
     modules: Mapping[str, Callable[..., torch.Tensor]] = field(default_factory=dict)
     mask: torch.Tensor | None = None
 
-    @property
+    @functools.cached_property
     def risks(self) -> torch.Tensor:
         """R_e, the mean loss of each environment [environments]; the weighted mean where rows have weights."""
         return torch.stack([self.mean(losses, e) for e, losses in enumerate(self.losses)])
@@ -277,6 +278,9 @@ class Objective:
                 grown = (state["step"] - penalty.start + (penalty.ramp == 0)) / max(penalty.ramp, 1)
                 weight = weight * grown.clamp(0.0, 1.0)
             total = total + weight.to(total) * penalty.function(batch)
+        if not isinstance(total, torch.Tensor) or total.ndim:
+            got = f"a tensor of shape {list(total.shape)}" if isinstance(total, torch.Tensor) else type(total).__name__
+            raise ValueError(f"objective {self.name} gave {got}: it must be one number, a tensor without axes")
         return total
 
     def anneal(self, start: int, ramp: int = 0) -> Objective:

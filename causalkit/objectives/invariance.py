@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from causalkit.objectives.base import Batch, Objective, Penalty, check_number
+from causalkit.objectives.base import Batch, Objective, Penalty, check_number, squared_error
 
 __all__ = ["irm", "irm_pairs", "irmx", "vrex"]
 
@@ -62,8 +62,10 @@ def slopes(batch: Batch) -> tuple[torch.Tensor, ...]:
 
 
 def _derivatives(batch: Batch) -> tuple[torch.Tensor, ...]:
-    """d loss / d f of each row, one tensor an environment, of the predictions' shape; all rows in one pass."""
-    targets = torch.cat(batch.targets)
+    """d loss / d f of each row, one tensor an environment, of the predictions' shape."""
+    if batch.loss is squared_error:
+        return tuple(2 * (f - y) for f, y in zip(batch.predictions, batch.targets, strict=True))
+    targets = torch.cat(batch.targets)  # all rows in one pass
     found = torch.func.grad(lambda f: batch.loss(f, targets).sum())(torch.cat(batch.predictions))
     return found.split([len(each) for each in batch.targets])
 
@@ -96,6 +98,10 @@ def irm_pairs(weight: float = 100.0) -> Objective:
 
 def _product_of_slopes(batch: Batch) -> torch.Tensor:
     rows = slopes(batch)
+    if min(len(each) for each in rows) < 2:
+        raise ValueError(
+            "irm_pairs splits each environment in two, and one has a single row: give more, or a batch of 2"
+        )
     if batch.weights:
         rows = tuple(load * each for load, each in zip(batch.weights, rows, strict=True))
     return torch.stack([each[::2].mean() * each[1::2].mean() for each in rows]).mean()
