@@ -139,6 +139,21 @@ def test_the_task_sees_the_values_alone():
     assert coloured.task(coloured.grey(environments)).features == tuple(f"p{i}" for i in range(64))
 
 
+def test_distinct_rows_carry_the_same_risks():
+    environments = coloured.digits({"a": 0.1, "b": 0.2}, 8_000, seed=0)
+    few, weights = coloured.distinct(environments)
+    for whole, part, counts in zip(environments, few, weights, strict=True):
+        assert part.name == whole.name and len(part.frame) == len(counts) < 4_793 and counts.sum() == 8_000
+        assert not part.frame.duplicated().any()
+        for column in whole.frame:
+            assert np.average(part.frame[column], weights=counts) == pytest.approx(whole.frame[column].mean())
+    given = {"objective": "vrex", "backbone": "linear", "steps": 20, "standardise": False, "seed": 0}
+    one = ck.fit(environments, coloured.task(environments), **given)
+    other = ck.fit(few, coloured.task(few), weights=weights, **given)
+    frame = environments[0].frame.head(50)
+    assert np.allclose(one.predict_proba(frame), other.predict_proba(frame), atol=1e-4)
+
+
 def test_the_curve_and_where_it_is_seen():
     train, test = coloured.extrapolation(20_000, seed=0)
     for environment in [*train, test]:
@@ -181,7 +196,7 @@ def test_what_else_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="no environment"):
         coloured.task([])
     train, _ = coloured.extrapolation(10, seed=0)
-    for read in (coloured.task, coloured.grey):
+    for read in (coloured.task, coloured.grey, coloured.distinct):
         with pytest.raises(ValueError, match="'left' has no columns p0, p1"):
             read(train)
     monkeypatch.setitem(__import__("sys").modules, "mnist1d.data", None)
