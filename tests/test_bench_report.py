@@ -181,7 +181,8 @@ def test_power_laws_time_outs_and_effects_are_said(made):
     assert "step search, n 100 (2 timeout)" in text
     rows, _ = table_of(made[1], "Effects on rmse")
     assert [row[0] for row in rows[1:]] == ["encoder", "objective", "encoder x objective", "seed", "residual"]
-    assert float(rows[1][2].split()[0]) > 99 and rows[1][4] == "<0.001"
+    assert float(rows[1][2].split()[0]) > 99 < float(rows[1][3].split()[0]) and rows[1][5] == "<0.001"
+    assert rows[0][3] == "partial eta²" and rows[5][3] == "–"  # the residual has none
     assert "Largest effects on rmse, by share of its variation: encoder 9" in text
 
 

@@ -381,6 +381,8 @@ def test_effects_agree_with_the_closed_form():
     assert found["df"].tolist() == [2, 1, 2, 3, 15]
     np.testing.assert_allclose(found["sum_sq"], list(sums.values()))
     np.testing.assert_allclose(found["share"].sum(), 1)
+    partial = [value / (value + sums["residual"]) for name, value in sums.items() if name != "residual"]
+    np.testing.assert_allclose(found["partial"], [*partial, np.nan])
     ratio = (sums["b"] / 1) / (sums["residual"] / 15)
     assert found.loc["b", "F"] == pytest.approx(ratio) and found.loc["b", "p"] == pytest.approx(
         stats.f.sf(ratio, 1, 15)
@@ -390,10 +392,10 @@ def test_effects_agree_with_the_closed_form():
 def test_effects_with_one_seed_and_of_a_constant_are_honest():
     table = pd.DataFrame(grid(1, a=[0, 1], b=[0, 1])).assign(y=[1.0, 2.0, 3.0, 5.0])
     found = effects(table, ["a", "b"], "y").set_index("effect")
-    assert found["share"].sum() == pytest.approx(1) and found[["F", "p"]].isna().all(axis=None)
+    assert found["share"].sum() == pytest.approx(1) and found[["partial", "F", "p"]].isna().all(axis=None)
     assert found.loc["a", "sum_sq"] == pytest.approx(6.25)
     still = effects(pd.DataFrame(grid(2, a=[0, 1], b=[0, 1])).assign(y=3.0), ["a", "b"], "y")
-    assert still[["share", "F", "p"]].isna().all(axis=None)
+    assert still[["share", "partial", "F", "p"]].isna().all(axis=None)
 
 
 def test_effects_average_over_the_axes_that_are_left_out():

@@ -129,7 +129,8 @@ def effects(table: pd.DataFrame, factors: Sequence[str], metric: str) -> pd.Data
 
     Returns:
         A row an effect ("a", "b", "a x b", ...), then "seed" and "residual": effect, df, sum_sq, share (of the total
-        sum of squares), F, p (missing where the residual has no degree of freedom, or nothing varies).
+        sum of squares), partial (eta squared, SS / (SS + residual SS): its share of what the other effects leave), F,
+        p (the last three are missing where the residual has no degree of freedom, or nothing varies).
 
     Raises:
         ValueError: A column is not in the table; a factor has one level; a combination of levels lacks runs.
@@ -158,15 +159,17 @@ def effects(table: pd.DataFrame, factors: Sequence[str], metric: str) -> pd.Data
     with np.errstate(all="ignore"):
         found = anova_lm(model, typ=2) if model.df_resid > 0 else _without_residual(model)
     still = total <= 1e-20 * max(1.0, float((values**2).sum()))
-    exact = still or found["sum_sq"].get("Residual", 0.0) <= 1e-24 * total
+    left = float(found["sum_sq"].get("Residual", math.nan))
+    exact = still or not left > 1e-24 * total
     rows = []
     for term, row in found.iterrows():
         effect = " x ".join(names[part] for part in str(term).split(":"))
-        share = math.nan if still else float(row["sum_sq"]) / total
+        own = float(row["sum_sq"])
+        partial = own / (own + left) if effect != "residual" and not still else math.nan
         test = (math.nan, math.nan) if exact else (float(row.get("F", math.nan)), float(row.get("PR(>F)", math.nan)))
-        rows.append((effect, int(row["df"]), float(row["sum_sq"]), share, *test))
+        rows.append((effect, int(row["df"]), own, math.nan if still else own / total, partial, *test))
     rows.sort(key=lambda row: (row[0] in ("seed", "residual"), row[0] == "residual", row[0].count(" x ")))
-    return pd.DataFrame(rows, columns=["effect", "df", "sum_sq", "share", "F", "p"])
+    return pd.DataFrame(rows, columns=["effect", "df", "sum_sq", "share", "partial", "F", "p"])
 
 
 @dataclass(frozen=True)

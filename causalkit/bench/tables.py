@@ -98,14 +98,23 @@ def effect_blocks(design: Design, factors: list[str], metric: str) -> tuple[list
     except ValueError as error:
         return [Words(f"Effects on {metric}: {error}", alarm=True)], ""
     rows: list[list[Cell]] = [
-        [str(row["effect"]), str(row["df"]), _percent(row["share"]), number(row["F"]), p_text(row["p"])]
+        [
+            str(row["effect"]),
+            str(row["df"]),
+            _percent(row["share"]),
+            _percent(row["partial"]),
+            number(row["F"]),
+            p_text(row["p"]),
+        ]
         for _, row in found.iterrows()
     ]
     rest = [axis for axis in design.varied if axis not in factors]
-    note = "Analysis of variance with all interactions and seeds as blocks; share: of the total sum of squares."
+    note = "Analysis of variance with all interactions and seeds as blocks; share: of the total sum of squares; "
+    note += "partial eta²: of what the other effects leave, SS / (SS + residual SS)."
     note += f" Runs are averaged over {' and '.join(rest)} first." if rest else ""
     note += " One seed leaves nothing to test with." if design.table["seed"].nunique(dropna=False) == 1 else ""
-    table = Table(f"Effects on {metric}", ["effect", "df", "share", "F", "p"], rows, note, frozenset(range(1, 5)))
+    columns = ["effect", "df", "share", "partial eta²", "F", "p"]
+    table = Table(f"Effects on {metric}", columns, rows, note, frozenset(range(1, 6)))
     largest = found[~found["effect"].isin(["seed", "residual"])].nlargest(3, "share")
     said = ", ".join(f"{row['effect']} {_percent(row['share'])}" for _, row in largest.iterrows())
     finding = f"Largest effects on {metric}, by share of its variation: {said}." if said else ""

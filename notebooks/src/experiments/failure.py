@@ -11,6 +11,7 @@
 # | `selection` | rows are a random sample | rows with a high target are kept, the others almost never |
 # | `dimension` | 6 variables | 24 further ones, each the effect of another; 40 rows an environment |
 # | `sample` | 500 rows an environment | 10 |
+# | `parsimony` | 50 rows in all, an edge costs FLOP's price | the same, an edge costs a tenth of it: the graph over-fits |
 #
 # The teaching SCM with target $y$ is the world, $x_1 \to y$ of effect 1. The graph is learned (FLOP) from all training
 # rows, but for `graph`. Reported: pairs of the graph that are wrong, for each true edge; the error of the effect of
@@ -19,7 +20,7 @@
 # where $x_1$ and $x_2$ are drawn at random around 1.5 and the effects of $y$ hear it at $-1/2$ of its strength.
 
 # %% tags=["parameters"]
-assumption = "sufficiency"  # "sufficiency", "graph", "selection", "dimension" or "sample"
+assumption = "sufficiency"  # "sufficiency", "graph", "selection", "dimension", "sample" or "parsimony"
 level = 1.0  # 0 is intact, 1 is broken
 seed = 0  # the data's and the further variables' streams are derived from it
 
@@ -32,7 +33,7 @@ import causalkit as ck
 from causalkit.graphs import cpdag, parents_of, possible_parents
 from causalkit.seeds import integer
 
-KNOWN = ("sufficiency", "graph", "selection", "dimension", "sample")
+KNOWN = ("sufficiency", "graph", "selection", "dimension", "sample", "parsimony")
 if assumption not in KNOWN:
     raise ck.errors.unknown("assumption", assumption, KNOWN)
 if not 0 <= level <= 1:
@@ -57,7 +58,7 @@ draw = np.random.default_rng(seeds["extra"])
 for i in range(round(24 * dose["dimension"])):
     mechanisms[f"z{i + 1}"] = ck.linear({str(draw.choice([v for v in mechanisms if v != "u"])): 0.8}, scale=0.6)
 scm = ck.SCM(mechanisms, hidden=hidden)
-rows = round({"sample": 500 * 0.02 ** dose["sample"], "dimension": 40}.get(assumption, 500))
+rows = round({"sample": 500 * 0.02 ** dose["sample"], "dimension": 40, "parsimony": 25}.get(assumption, 500))
 
 
 # %%
@@ -95,9 +96,8 @@ if assumption == "graph":
         used.remove_edge("y", "x3")
         used.add_edge("x3", "y")
 else:
-    used = ck.discover(
-        train, method="flop", restarts=100
-    )  # with fewer, FLOP's answer need not repeat among so many variables
+    # with fewer restarts, FLOP's answer need not repeat among so many variables
+    used = ck.discover(train, method="flop", restarts=100, lambda_bic=2.0 * 0.1 ** dose["parsimony"])
 wrong = ck.compare(used, truth)["shd_cpdag"] / truth.to_undirected().number_of_edges()
 extra = ck.compare(used, truth)["extra"]
 
