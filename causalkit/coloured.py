@@ -254,9 +254,7 @@ def _generate(rows: int, max_translation: int, seed: int) -> tuple[np.ndarray, n
     try:
         from mnist1d.data import get_dataset_args, make_dataset
     except ModuleNotFoundError as missing:
-        raise ValueError(
-            f'signals need {missing.name}, which is not installed: pip install mnist1d'
-        ) from missing
+        raise ValueError(f"signals need {missing.name}, which is not installed: pip install mnist1d") from missing
     settings = get_dataset_args()
     settings.num_samples, settings.train_split = 10 * -(-rows // 10), 1.0  # it makes as many of each digit
     settings.max_translation, settings.seed = max_translation, seed

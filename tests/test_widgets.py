@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import causalkit as ck
-from causalkit.widgets import DIAL, choice, explore, shift_lab, slider, workbench
+from causalkit.widgets import DIAL, choice, crossing, explore, shift_lab, slider, workbench
 from causalkit.widgets.workbench import options
 
 
@@ -249,3 +249,84 @@ def test_a_workbench_refuses_what_it_does_not_offer():
     for setting in [{"generator": "liner"}, {"scale": "rw"}, {"rows": 7}, {"known": "all"}, {"method": "flp"}]:
         with pytest.raises(ValueError, match="unknown"):
             bench().draw(**setting)
+
+
+VIEW = crossing(TEACHING, "y", n=2000, seed=0)
+
+
+def test_erm_and_the_causes_cross_where_the_closed_form_has_it():
+    # y = s + u, var s = 2, var u = 0.49; x3 = g y + v, var v = 0.25, and g is 1.3 or 0.7 in training; s is known
+    law, noise, gains = np.diag([2.0, 0.49]), 0.25, np.array([1.3, 0.7])
+    y = np.ones(2)  # its weights on s and u
+    cov = np.zeros((2, 2))
+    cross = np.zeros(2)
+    for g in gains:  # features s and x3
+        features = np.array([[1.0, 0.0], g * y])
+        cov += (features @ law @ features.T + np.diag([0.0, noise])) / 2
+        cross += features @ law @ y / 2
+    b = np.linalg.solve(cov, cross)
+    # E[(y - b0 s - b1 ((1 + d) y + v))^2] = 0.49, a quadratic in c = b1 (1 + d)
+    squares = [2.49, -2 * (2 * (1 - b[0]) + 0.49), 2 * (1 - b[0]) ** 2 + 0.49 + b[1] ** 2 * noise - 0.49]
+    expected = sorted(np.roots(squares) / b[1] - 1)
+    view = crossing(TEACHING, "y", objectives={}, kinds=["spurious"], n=50_000, seed=1)
+    assert view.crossings("spurious") == pytest.approx(expected, abs=0.03)
+
+
+def test_the_certificate_keeps_its_promise_and_says_where_it_has_none():
+    for kind in ("spurious", "covariate"):
+        causes = VIEW.curves[kind]["causes"]
+        assert np.ptp(causes) < 0.02 * causes.mean() and "stands at every strength" in VIEW.words(kind, 2.0)
+    concept = VIEW.curves["concept"].set_index("shift")["causes"]
+    assert concept[-2.0] > 3 * concept[0.0] and "may move" in VIEW.words("concept", -2.0)
+    assert VIEW.crossings("concept") == VIEW.crossings("covariate") == []
+    assert "erm is ahead. They do not cross between -2 and +2" in VIEW.words("concept", -2.0)
+
+
+def test_errors_of_the_crossing_are_those_of_its_models():
+    frame = ck.shifts.spurious("y", strength=1.5, direction=-1)(TEACHING).sample(50_000, seed=7)
+    here = VIEW.curves["spurious"].set_index("shift").loc[-1.5]
+    for name, model in VIEW.models.items():
+        assert np.sqrt(np.mean((model.predict(frame) - frame["y"]) ** 2)) == pytest.approx(here[name], rel=0.05)
+        assert f"{here[name]:.2f} for {name}" in VIEW.words("spurious", -1.5)
+    assert "x3 hears y times -0.5" in VIEW.words("spurious", -1.5)
+    assert "the mean of x1, x2 moves by -1.5 sd" in VIEW.words("covariate", -1.5)
+
+
+def test_dragging_redraws_and_a_move_back_shows_the_same():
+    box = explore(VIEW.draw, **VIEW.controls)
+    row, picture, words = box.children
+    kind, drag = row.children
+    assert drag.continuous_update
+    seen = {}
+    for option in kind.options:
+        kind.value = option
+        for shift in (-2.0, 0.0, 2.0):
+            drag.value = shift
+            seen[option, shift] = bytes(picture.value)
+            assert f"{option.capitalize()} shift {shift:+g}:".replace("+0", "0") in words.value
+    assert len(set(seen.values())) == 9 and all(png.startswith(b"\x89PNG") for png in seen.values())
+    assert VIEW.draw("spurious", 0.0)[0] == seen["spurious", 0.0]
+    names = [text.get_text() for text in VIEW.figure("spurious", 0.0).axes[0].get_legend().get_texts()]
+    assert names == ["erm", "irm", "causes", "erm and causes cross", "range of the training shifts"]
+
+
+def test_a_crossing_says_why_it_cannot_be_drawn():
+    good = {"n": 100, "seed": 0}
+    with pytest.raises(ValueError, match="unknown target 'z'"):
+        crossing(TEACHING, "z", **good)
+    with pytest.raises(ValueError, match="'x5' needs observed causes and observed effects"):
+        crossing(TEACHING, "x5", **good)
+    coded = ck.random_scm(graph=ck.graphs.parse("x -> y -> z"), mechanism=dict.fromkeys("xyz", "categorical"), seed=1)
+    with pytest.raises(ValueError, match="'y' is discrete"):
+        crossing(coded, "y", **good)
+    with pytest.raises(ValueError, match="unknown kind of shift 'label'"):
+        crossing(TEACHING, "y", kinds=["label"], **good)
+    for shifts in [(1.0, 2.0), (0.0, -1.0), (0.0, 0.0, 1.0)]:
+        with pytest.raises(ValueError, match="that rise and pass 0"):
+            crossing(TEACHING, "y", shifts=shifts, **good)
+    with pytest.raises(ValueError, match="objectives has 'erm'"):
+        crossing(TEACHING, "y", objectives={"erm": ck.objectives.erm()}, **good)
+    with pytest.raises(ValueError, match=r"0.3 is no position of the slider"):
+        VIEW.draw("spurious", 0.3)
+    with pytest.raises(ValueError, match="unknown kind of shift 'spurios'"):
+        VIEW.draw("spurios", 0.0)

@@ -4,8 +4,20 @@ The drawing function is plain Python, `draw(strength=1.0) -> (figure, sentence)`
 figure, which reads without a kernel, and again by `explore` whenever a control moves.
 """
 
+from causalkit.widgets.crossing import Crossing, crossing
 from causalkit.widgets.explore import choice, explore, slider
 from causalkit.widgets.laboratory import DIAL, ShiftLab, shift_lab
 from causalkit.widgets.workbench import Workbench, workbench
 
-__all__ = ["DIAL", "ShiftLab", "Workbench", "choice", "explore", "shift_lab", "slider", "workbench"]
+__all__ = [
+    "DIAL",
+    "Crossing",
+    "ShiftLab",
+    "Workbench",
+    "choice",
+    "crossing",
+    "explore",
+    "shift_lab",
+    "slider",
+    "workbench",
+]

@@ -14,9 +14,11 @@ import numpy as np
 from causalkit.plotting import draw_densities, draw_errors, draw_selection_diagram, mark_errors, turn_densities
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from causalkit.widgets.laboratory import ShiftLab
 
-__all__ = ["Stage"]
+__all__ = ["Paper", "Stage"]
 
 
 class Stage:
@@ -47,7 +49,7 @@ class Stage:
         for frame in frames:  # for room
             turn_densities(self.densities, frame)
         self.marks: list[Any] = []
-        self.paper: Any = None
+        self.paper: Paper | None = None
 
     def turn(self, nats: float) -> list[Any]:
         """Move the dial; what changed comes back."""
@@ -58,24 +60,38 @@ class Stage:
 
     def png(self, nats: float) -> bytes:
         """The figure at this position, as a PNG image."""
+        moving = self.turn(nats)
+        if self.paper is None:
+            self.paper = Paper(self.figure, moving)
+        return self.paper.png(moving)
+
+
+class Paper:
+    """What of a figure stands still, painted once; `png` paints the rest over a copy of it.
+
+    Args:
+        figure: The figure, with everything in it.
+        moving: What will move, and is left out of the copy.
+    """
+
+    def __init__(self, figure: Figure, moving: list[Any]) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        self.canvas = FigureCanvasAgg(figure)
+        for artist in moving:
+            artist.set_visible(False)
+        self.canvas.draw()
+        for artist in moving:
+            artist.set_visible(True)
+        self.rest = self.canvas.copy_from_bbox(figure.bbox)
+
+    def png(self, moving: list[Any]) -> bytes:
+        """The figure with these artists, as a PNG image."""
         from matplotlib.image import imsave
 
-        changed = self.turn(nats)
-        if self.paper is None:
-            canvas = FigureCanvasAgg(self.figure)
-            for artist in changed:
-                artist.set_visible(False)
-            canvas.draw()
-            for artist in changed:
-                artist.set_visible(True)
-            self.paper = canvas, canvas.copy_from_bbox(self.figure.bbox)
-        canvas, rest = self.paper
-        canvas.restore_region(rest)
-        for artist in changed:
+        self.canvas.restore_region(self.rest)
+        for artist in moving:
             artist.axes.draw_artist(artist)
-        file = io.BytesIO()
-        imsave(
-            file, np.asarray(canvas.buffer_rgba()), format="png", dpi=self.figure.dpi, pil_kwargs={"compress_level": 1}
-        )
+        file, dpi = io.BytesIO(), self.canvas.figure.dpi
+        imsave(file, np.asarray(self.canvas.buffer_rgba()), format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
         return file.getvalue()
