@@ -13,7 +13,20 @@ from hypothesis import strategies as st
 from causalkit.environments import Environment, Task
 from causalkit.mechanisms import linear
 from causalkit.model import dense
-from causalkit.objectives import Objective, Penalty, Phase, Rule, erm, group_dro, irm, irmx, vrex
+from causalkit.objectives import (
+    Objective,
+    Penalty,
+    Phase,
+    Rule,
+    and_mask,
+    erm,
+    group_dro,
+    hsic,
+    irm,
+    irmx,
+    pair,
+    vrex,
+)  # fmt: skip
 from causalkit.scm import SCM
 from causalkit.training import fit, fit_many
 from causalkit.training.condense import condense
@@ -303,3 +316,86 @@ def test_held_out_rows_are_never_trained_on() -> None:
         spoiled.append(Environment(e.name, frame))
     two = fit(spoiled, TASK, hold_out=0.5, standardise=False, steps=20, seed=0)
     np.testing.assert_array_equal(weights_of(one), weights_of(two))
+
+
+# What does not concern a replicate, or a phase, leaves it alone.
+
+
+def test_weight_decay_leaves_alone_what_a_phase_does_not_train() -> None:
+    two = Objective("two", phases=(Phase(erm(), steps=20), Phase(erm(), trains="head")))
+    models = [fit(chains(), TASK, objective=two, steps=n, weight_decay=0.5, seed=0) for n in (21, 60)]
+    first, last = ({k: v for k, v in m.network.named_parameters() if "head" not in k} for m in models)
+    for name in first:
+        torch.testing.assert_close(first[name], last[name], rtol=0, atol=0)
+
+
+def test_a_phase_begins_with_an_optimiser_that_remembers_nothing() -> None:
+    """Momentum would carry the head on, where the second phase has no gradient at all."""
+    still = Objective("still", risk=lambda batch, state: 0.0 * batch.risks.mean(), moments=False)
+    options = {
+        "optimiser": "momentum",
+        "learning_rate": 0.01,
+        "dtype": torch.float64,
+        "seed": 0,
+        "schedule": "constant",
+    }
+    two = Objective("two", phases=(Phase(erm(), steps=20), Phase(still)))
+    np.testing.assert_array_equal(
+        weights_of(fit(chains(), TASK, objective=two, steps=60, **options)),
+        weights_of(fit(chains(), TASK, objective=erm(), steps=20, **options)),
+    )
+
+
+def test_patience_begins_when_the_objective_has_settled() -> None:
+    """Neither an earlier phase nor a penalty that still waits counts."""
+    held = {"hold_out": 0.25, "patience": 20, "seed": 0, "schedule": "constant", "learning_rate": 0.1}
+    two = Objective("two", phases=(Phase(erm(), steps=300), Phase(erm())))
+    for goal in (two, irm(1e3).anneal(start=300)):
+        model = fit(chains(n=40), TASK, objective=goal, backbone="linear", steps=400, **held)
+        assert model.history["step"].iloc[-1] > 300
+        assert model.report["verdict"].startswith("stopped early") and int(model.report["verdict"].split()[-1]) >= 300
+
+
+def test_an_annealed_penalty_belongs_to_what_is_left() -> None:
+    """At step 0 the objective is the risk alone, whose minimum is another one."""
+    options = {"backbone": "linear", "dtype": torch.float64, "seed": 0, "steps": 2000, "learning_rate": 0.1}
+    late = fit(chains(), TASK, objective=irm(10.0).anneal(start=100, ramp=100), **options)
+    assert late.report["left"] < 1e-6 and late.report["verdict"] == "converged"
+
+
+def test_the_report_is_of_the_last_phase() -> None:
+    """A first phase with a far larger objective would make any last phase look settled."""
+    huge = Objective("huge", risk=lambda batch, state: 1e6 * batch.risks.mean(), moments=False)
+    two = Objective("two", phases=(Phase(huge, steps=20, learning_rate=1e-12), Phase(erm(), learning_rate=1e-3)))
+    model = fit(chains(), TASK, objective=two, steps=60, schedule="constant", seed=0)
+    assert model.history["objective"].iloc[0] > 1e5
+    assert model.report["settled"] >= 20 and model.report["verdict"].startswith("under-trained: the last tenth")
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "momentum"])
+def test_a_gradient_too_large_to_square_is_divergence_and_no_convergence(optimiser: str) -> None:
+    """Adam would divide by an infinite root, and stand still for ever."""
+    far = [Environment(e.name, e.frame * 1e12) for e in chains(n=20)]
+    options = {"standardise": False, "steps": 20, "optimiser": optimiser, "learning_rate": 1e-3}
+    wild, calm = fit_many([far, chains(n=20)], TASK, seeds=[0, 1], **options)
+    assert "is no longer finite" in wild.diverged and not calm.diverged
+    alone = fit(chains(n=20), TASK, seed=1, **options)
+    np.testing.assert_allclose(weights_of(calm), weights_of(alone), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "goal", [pair(descent=5, learning_rate=1e-3), and_mask(), irm(10.0), hsic()], ids=lambda o: o.name
+)
+def test_a_replicate_that_leaves_the_numbers_spares_the_others(goal) -> None:
+    """By a rule, in phases, with penalties."""
+    far = [Environment(e.name, e.frame * 1e100) for e in chains(n=20)]
+    options = {"objective": goal, "standardise": False, "steps": 25, "learning_rate": 1e-3, "dtype": torch.float64}
+    wild, calm = fit_many([far, chains(n=20)], TASK, seeds=[0, 1], **options)
+    assert wild.diverged and not calm.diverged
+    alone = fit(chains(n=20), TASK, seed=1, **options)
+    np.testing.assert_allclose(weights_of(calm), weights_of(alone), atol=1e-6)
+
+
+def test_the_last_step_is_on_record_whatever_their_number() -> None:
+    model = fit(chains(n=20), TASK, backbone="linear", steps=301, seed=0)
+    assert model.history["step"].iloc[-1] == model.report["steps"] == 301 and len(model.history) < 110

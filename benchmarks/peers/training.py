@@ -235,10 +235,11 @@ def steps(arguments: argparse.Namespace) -> None:
             p.kind for phase in objective.phases for p in phase.objective.penalties
         }
         data, what = (classes, two) if "classification" in kinds or name == "feat" else (train, task)
+        backbone = "linear" if name == "drig" else "mlp"  # drig is for linear networks alone
         ratios = []
         for _ in range(arguments.rounds):
-            base = step_seconds("erm", data, what)
-            ratios.append(step_seconds(objective, data, what, steps=60) / base)
+            base = step_seconds("erm", data, what, backbone=backbone)
+            ratios.append(step_seconds(objective, data, what, backbone=backbone) / base)
         print(f"{name:<28} {statistics.median(ratios):6.2f}  [{min(ratios):.2f}, {max(ratios):.2f}]")
 
 

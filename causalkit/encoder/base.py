@@ -9,6 +9,7 @@ import torch
 
 from causalkit.environments import Task
 from causalkit.errors import unknown
+from causalkit.graphs import check_dag
 
 __all__ = ["StructureEncoder", "check_graph", "mask_of"]
 
@@ -41,7 +42,8 @@ def check_graph(graph: nx.DiGraph | None, task: Task) -> nx.DiGraph:
     """The graph itself, once it is known to be one that an encoder can read: the door of every encoder that does.
 
     Raises:
-        ValueError: None; not a DiGraph; a PAG; shares of resamples; a graph without the target or a feature (named).
+        ValueError: None; not a DiGraph; a PAG; shares of resamples; a DAG with a cycle; a graph without the target or a
+            feature (named).
 
     Example:
         >>> check_graph(nx.DiGraph([("x", "z")]), Task(features=("x",), target="y"))
@@ -65,7 +67,7 @@ def check_graph(graph: nx.DiGraph | None, task: Task) -> nx.DiGraph:
             "hidden causes. Use a method that returns a DAG or CPDAG, or encoder='none'"
         )
     check_names(graph, task)
-    return graph
+    return check_dag(graph) if kind == "dag" else graph
 
 
 def check_names(graph: nx.DiGraph, task: Task) -> None:

@@ -38,7 +38,7 @@ def least_squares(train: Sequence[Environment], task: Task) -> Model:
 
 
 def anchor(
-    train: Sequence[Environment], task: Task, *, gamma: float = 5.0, anchors: Sequence[str] | None = None
+    train: Sequence[Environment], task: Task, *, gamma: float = 5.0, anchors: str | Sequence[str] | None = None
 ) -> Model:
     """Anchor regression: argmin_b E[((1 - P)(y - b'x))^2] + gamma E[(P(y - b'x))^2], P the projection on anchors.
 
@@ -72,6 +72,7 @@ def anchor(
         number = np.repeat(np.arange(len(train)), [len(environment.frame) for environment in train])
         exogenous = np.eye(len(train))[number]
     else:
+        anchors = [anchors] if isinstance(anchors, str) else list(anchors)
         for name in anchors:
             if name in (task.target, *task.features):
                 raise ValueError(

@@ -157,7 +157,7 @@ def irmx(irm_weight: float = 100.0, vrex_weight: float = 100.0) -> Objective:
         >>> irmx(1.0, 1.0)(batch)  # 0.5 + 2 + 0.25
         tensor(2.7500)
     """
-    name = f"irmx(irm_weight={irm_weight:g}, vrex_weight={vrex_weight:g})"
     check_number("irmx", "irm_weight", irm_weight)
     check_number("irmx", "vrex_weight", vrex_weight)
+    name = f"irmx(irm_weight={irm_weight:g}, vrex_weight={vrex_weight:g})"
     return replace(irm(irm_weight) + vrex(vrex_weight), name=name)

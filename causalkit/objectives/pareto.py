@@ -147,11 +147,11 @@ def epo_weights(
     if not np.isfinite(shares).all() or (shares <= 0).any():
         raise ValueError(f"preference {shares} is not made of positive numbers: give (1.0, 1e10, 1e12), say")
     shares = shares / shares.sum()
-    products, weighed = gradients @ gradients.T, shares * values
-    size = np.abs(products).max()
-    if size == 0 or weighed.sum() == 0:
+    size, most = np.abs(gradients).max(), values.max()
+    if size == 0 or most == 0:
         return shares
-    products = products / size  # alpha does not depend on the gradients' common size
+    # alpha depends neither on the gradients' common size nor on the values': what is huge must not overflow
+    products, weighed = (gradients / size) @ (gradients / size).T, shares * (values / most)
     part = np.maximum(weighed / weighed.sum(), np.finfo(np.float64).tiny)
     mu = (part * np.log(m * part)).sum()
     adjust = shares * (np.log(m * part) - mu)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import networkx as nx
@@ -17,7 +18,7 @@ from causalkit.objectives import OBJECTIVES, Batch, Objective
 from causalkit.seeds import Seed
 from causalkit.training.optimisers import OPTIMISERS, Optimiser
 
-__all__ = ["AnyObjective", "check_budget", "check_replicates", "each_of", "objectives_of"]
+__all__ = ["AnyObjective", "check_budget", "check_classes", "check_replicates", "each_of", "objectives_of", "seeds_of"]
 
 AnyObjective = Objective | Callable[[Batch], torch.Tensor] | str
 
@@ -63,13 +64,24 @@ def _objective(objective: AnyObjective) -> Objective:
     return Objective(name, risk=lambda batch, state: objective(batch), moments=False)
 
 
+def seeds_of(seeds: Any) -> list[Seed]:
+    """The seeds as a list, one a replicate."""
+    if isinstance(seeds, int | torch.Generator) or not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds {seeds!r}: give one for every replicate, in a list, or range(10) for ten")
+    return list(seeds)
+
+
 def each_of(name: str, value: Any, seeds: list[Seed]) -> list[float]:
     """The value of each replicate."""
-    if not isinstance(value, list | tuple | np.ndarray):
-        return [value] * len(seeds)
-    if len(value) != len(seeds):
-        raise ValueError(f"{len(value)} values of {name} for {len(seeds)} seeds: give one for all, or one a replicate")
-    return list(value)
+    if isinstance(value, torch.Tensor | np.ndarray):
+        value = value.tolist()
+    values = list(value) if isinstance(value, list | tuple) else [value] * len(seeds)
+    if len(values) != len(seeds):
+        raise ValueError(f"{len(values)} values of {name} for {len(seeds)} seeds: give one for all, or one a replicate")
+    for each in values:
+        if isinstance(each, bool) or not isinstance(each, Real):
+            raise ValueError(f"{name} {each!r} is not a number: give one for all replicates, or a list of one each")
+    return values
 
 
 def check_replicates(
@@ -103,13 +115,34 @@ def check_replicates(
             )
 
 
+def check_classes(train: Sequence[Environment], task: Task, classes: np.ndarray | None, goal: Objective) -> None:
+    """Every class in every environment, where the objective compares environments.
+
+    Otherwise it would compare what cannot be: a rule that always answers with an environment's only class is perfect
+    there, and an aligned representation would have to forget the class.
+    """
+    if classes is None or goal.min_environments < 2:
+        return
+    for environment in train:
+        missing = np.setdiff1d(classes, environment.frame[task.target].to_numpy())
+        if len(missing):
+            raise ValueError(
+                f"environment {environment.name!r} has no row of class {missing[0]} of {task.target!r}, and objective "
+                f"{goal.name} compares environments: give rows of every class in each, leave the environment out, or "
+                "use erm()"
+            )
+
+
 def _check_weights(load: object, train: Sequence[Environment]) -> None:
     if not isinstance(load, list | tuple) or len(load) != len(train):
         raise ValueError(
             f"weights: expected {len(train)} arrays in a list, one an environment, as ck.reweighting makes"
         )
     for each, environment in zip(load, train, strict=True):
-        values = np.asarray(each, dtype=np.float64)
+        try:
+            values = np.asarray(each, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"weights of environment {environment.name!r} are not numbers: {error}") from error
         if values.shape != (len(environment.frame),):
             raise ValueError(
                 f"weights of environment {environment.name!r} have the shape {values.shape}: give one number for each "
@@ -123,9 +156,9 @@ def _check_weights(load: object, train: Sequence[Environment]) -> None:
 
 def check_budget(
     goal: Objective, steps: int, rates: list[float], decays: list[float], batch: int | None, hold_out: float,
-    patience: int | None, optimiser: str | Optimiser, schedule: str, device: str,
+    patience: int | None, optimiser: str | Optimiser, schedule: str, device: str, dtype: torch.dtype, least: int,
 ) -> None:  # fmt: skip
-    """Steps, rates and rules."""
+    """Steps, rates and rules; `least` is the number of rows of the smallest environment."""
     if batch is not None and goal.whole_batches:
         raise ValueError(f"objective {goal.name} remembers something of every row: leave batch out")
     for name, value, fine in (
@@ -137,12 +170,21 @@ def check_budget(
     ):
         if not fine:
             raise ValueError(f"{name} {value!r}: give a positive number (weight_decay may be 0, batch None)")
-    if not 0 <= hold_out < 1:
+    if not isinstance(hold_out, Real) or not 0 <= hold_out < 1:
         raise ValueError(f"hold_out {hold_out!r} is no share of the rows: give a number from 0 to below 1, 0.2 say")
+    if hold_out and not 1 <= round(hold_out * least) < least:
+        raise ValueError(
+            f"hold_out {hold_out!r} splits {least} rows, the fewest of an environment, into {round(hold_out * least)} "
+            "and the rest: on each side there must be one"
+        )
     if patience is not None and not hold_out:
         raise ValueError("patience watches the held-out risk, and no rows are held out: give hold_out=0.2, say")
-    if isinstance(optimiser, str) and optimiser not in (*OPTIMISERS, "lbfgs"):
+    if not callable(optimiser) and optimiser not in (*OPTIMISERS, "lbfgs"):
         raise unknown("optimiser", optimiser, [*OPTIMISERS, "lbfgs"])
+    if optimiser == "lbfgs" and hold_out:
+        raise ValueError("optimiser 'lbfgs' goes to the minimum and looks at no held-out rows: leave hold_out out")
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"dtype {dtype!r} is no floating-point type of torch: give torch.float32 or torch.float64")
     if schedule not in ("cosine", "constant"):
         raise unknown("schedule", schedule, ["cosine", "constant"])
     try:

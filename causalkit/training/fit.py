@@ -16,7 +16,15 @@ from causalkit.model import Diverged, Model, Network, TrainingData, initialise, 
 from causalkit.objectives import LOSSES, Objective
 from causalkit.seeds import Seed, generator, integer
 from causalkit.training.condense import condense
-from causalkit.training.doors import AnyObjective, check_budget, check_replicates, each_of, objectives_of
+from causalkit.training.doors import (
+    AnyObjective,
+    check_budget,
+    check_classes,
+    check_replicates,
+    each_of,
+    objectives_of,
+    seeds_of,
+)
 from causalkit.training.loop import Outcome, Plan, train
 from causalkit.training.optimisers import OPTIMISERS, Optimiser, lbfgs
 from causalkit.training.report import left_to_gain, report
@@ -149,14 +157,17 @@ def fit_many(
         3
     """
     once = {id(train): list(train) if isinstance(train, list | tuple) else train for train in trains}
-    trains, seeds = [once[id(train)] for train in trains], list(seeds)
+    trains, seeds = [once[id(train)] for train in trains], seeds_of(seeds)
     maps: list[nx.DiGraph | None] = [None] * len(seeds) if graphs is None else list(graphs)
     loads = [None] * len(seeds) if weights is None else list(weights)
     goals = objectives_of(objective, len(seeds))
     rates, decays = each_of("learning_rate", learning_rate, seeds), each_of("weight_decay", weight_decay, seeds)
     check_replicates(trains, maps, loads, seeds, task, goals[0])
-    check_budget(goals[0], steps, rates, decays, batch, hold_out, patience, optimiser, schedule, device)
+    least = min(len(environment.frame) for environment in trains[0])
+    check_budget(goals[0], steps, rates, decays, batch, hold_out, patience, optimiser, schedule, device, dtype, least)
     sets = {key: read(train, task, standardise, dtype) for key, train in {id(t): t for t in trains}.items()}
+    for key, one in {id(t): t for t in trains}.items():
+        check_classes(one, task, sets[key].classes, goals[0])
     data = [sets[id(train)] for train in trains]
     classes = {None if each.classes is None else len(each.classes) for each in data}
     if len(classes) > 1:

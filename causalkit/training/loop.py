@@ -157,7 +157,8 @@ class _Course:
 
     def look(self, step: int, values: torch.Tensor, risks: torch.Tensor, gradient: torch.Tensor, settled: bool) -> None:
         """Notes a step; takes out what diverged and, once the objective has `settled`, what no longer gets better."""
-        finite = torch.isfinite(values) & torch.isfinite(risks).all(1) & torch.isfinite(gradient).all(1)
+        # the squared norm: a gradient whose square is infinite would leave Adam standing still
+        finite = torch.isfinite(values) & torch.isfinite(risks).all(1) & torch.isfinite(gradient.square().sum(1))
         if not finite.all():
             for r in (self.alive & ~finite).nonzero().flatten().tolist():
                 bad = [
