@@ -179,9 +179,8 @@ def cell(arguments: argparse.Namespace) -> None:
         ("one at a time, statistics", alone),
         ("one at a time, rows: the usual way", theirs),
     ):
-        print(
-            f"{title:<38} {found['seconds']:9.4f} {found['seconds'] * runs:10.0f} {found['seconds'] / ours['seconds']:8.1f}"
-        )
+        each = found["seconds"]
+        print(f"{title:<38} {each:9.4f} {each * runs:10.0f} {each / ours['seconds']:8.1f}")
     print(f"weights of {arguments.sample} runs differ by at most {apart_by:.2g} (they reach {np.abs(same).max():.2g})")
 
 

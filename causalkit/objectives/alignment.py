@@ -125,7 +125,7 @@ def dann(weight: float = 1.0) -> Objective:
     representation, and the representation learns to be of no use to it: on the way back through the representation
     the gradient changes its sign. L is the cross-entropy plus the squared norm of each row's gradient of it by the
     representation, without which the two circle and features grow. Both take their steps together: this is a game, in
-    which "converged" says little. Momentum feeds the circling; an Adam without it does better,
+    which "settled" says little. Momentum feeds the circling; an Adam without it does better,
     `optimiser=functools.partial(ck.training.optimisers.adam, betas=(0.0, 0.95))`. The recorded objective has L with a
     plus; it is log E where D is lost among E environments.
 

@@ -12,10 +12,9 @@ import torch
 
 from causalkit.encoder import encode
 from causalkit.environments import Environment, Task
-from causalkit.model import Diverged, Model, Network, TrainingData, initialise, read
+from causalkit.model import Diverged, Model, Network, initialise, read
 from causalkit.objectives import LOSSES, Objective
-from causalkit.seeds import Seed, generator, integer
-from causalkit.training.condense import condense
+from causalkit.seeds import Seed, generator
 from causalkit.training.doors import (
     AnyObjective,
     check_budget,
@@ -28,6 +27,7 @@ from causalkit.training.doors import (
 from causalkit.training.loop import Outcome, Plan, train
 from causalkit.training.optimisers import OPTIMISERS, Optimiser, lbfgs
 from causalkit.training.report import left_to_gain, report
+from causalkit.training.rows import gather
 from causalkit.training.stacked import Rows, Stacked, stream
 
 __all__ = ["fit", "fit_many"]
@@ -186,7 +186,7 @@ def fit_many(
     )  # fmt: skip
     few = batch is None and backbone == "linear" and task.kind == "regression" and _sees_moments(goals[0])
     masks = torch.stack([network.encoder.mask for network in networks])
-    rows, held = _rows(trains, data, loads, task, goals[0], seeds, hold_out, masks if few else None)
+    rows, held = gather(trains, data, loads, task, goals[0], seeds, hold_out, masks if few else None)
     names = [environment.name for environment in trains[0]]
     stacked = Stacked(networks, _modules(goals[0], networks, seeds, len(names)), LOSSES[task.kind], names, device)
     rows, held = rows.to(device), None if held is None else held.to(device)
@@ -204,81 +204,6 @@ def fit_many(
         )
         for network, each, goal, outcome, gain in zip(networks, data, goals, outcomes, left, strict=True)
     ]  # fmt: skip
-
-
-def _rows(
-    trains: list[Sequence[Environment]], data: list[TrainingData], loads: Sequence[Sequence[np.ndarray] | None],
-    task: Task, goal: Objective, seeds: list[Seed], hold_out: float, masks: torch.Tensor | None,
-) -> tuple[Rows, Rows | None]:  # fmt: skip
-    """The rows to train on and those held out; what the objective prepares stands beside them.
-
-    Given the encoders' masks [replicates, features], the rows to train on are condensed.
-    """
-    sizes = [len(environment.frame) for environment in trains[0]]
-    kept = [max(1, n - round(hold_out * n)) for n in sizes]
-    own = any(penalty.prepare for penalty in goal.penalties) or any(load is not None for load in loads)
-    shared = all(train is trains[0] for train in trains) and not hold_out and not own
-    if masks is not None:
-        shared = shared and bool(((masks == 0) == (masks[0] == 0)).all())
-    used = range(1 if shared else len(trains))
-    found, out = [], []
-    known: dict[tuple[object, ...], dict[str, torch.Tensor]] = {}  # replicates on one data set share its statistics
-    for r in used:
-        hidden = () if masks is None else tuple((masks[r] == 0).tolist())
-        key = (id(trains[r]), hidden) if masks is not None and not own and not hold_out else (r,)
-        if key in known:
-            found.append(known[key])
-            continue
-        tensors = _tensors(trains[r], data[r], loads[r], task, goal, seeds[r])
-        if hold_out:
-            draw = generator(seeds[r], "hold_out")
-            orders = [torch.randperm(n, generator=draw) + sum(sizes[:e]) for e, n in enumerate(sizes)]
-            first = torch.cat([order[:k] for order, k in zip(orders, kept, strict=True)])
-            rest = torch.cat([order[k:] for order, k in zip(orders, kept, strict=True)])
-            out.append({key: value[rest] for key, value in tensors.items()})
-            tensors = {key: value[first] for key, value in tensors.items()}
-        known[key] = tensors if masks is None else _condensed(tensors, kept, masks[r])
-        found.append(known[key])
-    after = [len(task.features) + 2] * len(kept) if masks is not None else kept
-
-    def stack(each: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-        return {key: each[0][key] if shared else torch.stack([one[key] for one in each]) for key in each[0]}
-
-    held = Rows(stack(out), [n - k for n, k in zip(sizes, kept, strict=True)]) if hold_out else None
-    return Rows(stack(found), after, shared), held
-
-
-def _tensors(
-    train: Sequence[Environment], data: TrainingData, load: Sequence[np.ndarray] | None, task: Task, goal: Objective,
-    seed: Seed,
-) -> dict[str, torch.Tensor]:  # fmt: skip
-    """One replicate's rows by name, as `Rows` has them."""
-    tensors = {"inputs": data.inputs, "targets": data.targets}
-    if load is not None:
-        tensors["weights"] = torch.cat([torch.as_tensor(w / np.mean(w)) for w in load]).to(data.inputs)
-    for penalty in goal.penalties:
-        if penalty.prepare is None:
-            continue
-        for name, frames in penalty.prepare(train, task, integer(seed, "prepare")).items():
-            if any(key.startswith(f"{name}/") for key in tensors):
-                raise ValueError(
-                    f"objective {goal.name} prepares {name!r} twice: add each objective that is made of an SCM once"
-                )
-            both = pd.concat(frames, ignore_index=True)
-            if isinstance(both, pd.Series):
-                tensors[f"{name}/numbers"] = torch.tensor(both.to_numpy(np.float64)).to(data.inputs)
-            else:
-                tensors[f"{name}/inputs"], tensors[f"{name}/targets"] = data.tensors(both, task)
-    return tensors
-
-
-def _condensed(tensors: dict[str, torch.Tensor], sizes: list[int], mask: torch.Tensor) -> dict[str, torch.Tensor]:
-    seen = torch.where(mask == 0, 0.0, tensors["inputs"])  # what is hidden leaves no trace, not even in rounding
-    whole = torch.cat([seen, tensors["targets"][:, None]], 1).double()
-    loads = tensors["weights"].double().split(sizes) if "weights" in tensors else [None] * len(sizes)
-    few = torch.cat([condense(part, load) for part, load in zip(whole.split(sizes), loads, strict=True)])
-    few = few.to(tensors["inputs"])
-    return {"inputs": few[:, :-1], "targets": few[:, -1]}
 
 
 def _sees_moments(goal: Objective) -> bool:

@@ -61,8 +61,8 @@ def report(outcome: Outcome, left: float) -> pd.Series:
         All of the last phase, where there are several. gradient: Norm at the end. left: See `left_to_gain`. settled:
         The first recorded step within 0.1 % of the lowest objective. steps: How many were taken. verdict: "converged";
         "under-trained: ..." where a Newton step would lower the objective by more than 0.1 % of what it was at the
-        start, or, where there is no Hessian, where the last tenth of the steps did so; "stopped early ...";
-        "diverged ...".
+        start, or, where there is no Hessian, where the last tenth of the steps did so; "settled: ..." where there is
+        none and they did not; "stopped early ..."; "diverged ...".
     """
     history = outcome.history[outcome.history["step"] >= outcome.begin]
     if not len(history):
@@ -92,6 +92,8 @@ def report(outcome: Outcome, left: float) -> pd.Series:
             f"under-trained: the last tenth of the steps lowered the objective by {fell:.3g}, {fell / begin:.1%} of "
             "its start: give more steps or a larger learning_rate"
         )
+    elif np.isnan(left):
+        verdict = "settled: the last tenth of the steps changed little, and there is no Hessian to tell a minimum by"
     else:
         verdict = "converged"
     return pd.Series({**found, "verdict": verdict})

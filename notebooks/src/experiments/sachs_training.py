@@ -99,7 +99,7 @@ except ValueError as why:
 diverged = [place for place, model in models.items() if model.diverged]
 for name, fold in diverged:
     print(f"{name}, {conditions[fold].name}: {models[name, fold].diverged}.")
-settled = [model.report["verdict"] == "converged" for model in models.values()]
+settled = [model.report["verdict"].startswith(("converged", "settled")) for model in models.values()]
 if settled:
     print(f"{sum(settled)} of {len(settled)} trainings converged.")
 

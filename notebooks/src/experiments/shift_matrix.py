@@ -215,7 +215,7 @@ recorded = {
     for kind in SHIFTS
     for name in told
 }  # fmt: skip
-settled = [model.report["verdict"] == "converged" for model in models.values()]
+settled = [model.report["verdict"].startswith(("converged", "settled")) for model in models.values()]
 recorded |= {
     "converged": metric(np.mean(settled) if settled else None, "models whose training converged", unit="share"),
     "refused": metric(
