@@ -43,7 +43,8 @@ def test_a_suite_loads_and_says_what_it_is_for(name, budget):
     suite = load(name, budget)
     assert suite.about and suite.title.endswith(("?", "experiments"))
     for experiment in suite.experiments:
-        assert experiment.question.endswith("?") and experiment.metrics and experiment.timeout <= 180
+        assert experiment.question.endswith("?") and experiment.metrics
+        assert experiment.timeout <= {"fast": 180, "full": 7200}[budget]
         assert len(experiment.seeds) >= {"fast": 1, "full": 2}[budget] or not experiment.runs[0].get("seed")
 
 
@@ -78,8 +79,10 @@ def test_two_bit_penalties_are_fooled_in_this_order():
     """IRMv1 has less risk than the invariant predictor in training, and more where the second bit turns round."""
     irm, invariant = metrics("two_bit", method="irmv1"), metrics("two_bit", method="invariant")
     assert irm["risk"] < invariant["risk"] and irm["risk_test"] > 2 * invariant["risk_test"]
-    with pytest.raises(ValueError, match="two decimals"):
-        metrics("two_bit", method="erm", alpha=0.12345)
+    elsewhere = metrics("two_bit", method="irmx", alpha=0.12345, worlds=3)
+    assert elsewhere["f_same"] == pytest.approx(1 - 2 * 0.12345, abs=1e-3) and elsewhere["from_closed_form"] < 1e-3
+    with pytest.raises(ValueError, match="probabilities between 0 and 1"):
+        metrics("two_bit", method="erm", alpha=1.5)
 
 
 def test_the_chain_sorts_as_its_closed_form_says():

@@ -19,8 +19,8 @@ def irm(weight: float = 100.0, offset: bool = False) -> Objective:
 
     Source: Arjovsky, Bottou, Gulrajani and Lopez-Paz (2019), equation IRMv1, which sums risks and penalties over
     environments: the same weight. Code that takes the mean risk and sums penalties (Chen et al. 2023) has this
-    weight divided by the number of environments; code that divides the total by the weight changes only the step
-    size, to which Adam is blind.
+    weight divided by the number of environments. Code that divides the total by the weight changes the step size alone,
+    to which Adam is blind as long as the weight stays; where it jumps (`anneal`), Adam's memory makes a difference.
 
     Args:
         weight: Of the penalty, at least 0; 0 is erm.

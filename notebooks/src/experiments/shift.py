@@ -163,10 +163,6 @@ def rmse(predictions, frame):
     return float(np.sqrt(np.mean((frame[target] - predictions) ** 2)))
 
 
-def design(frame, features):
-    return np.column_stack([frame[list(features)], np.ones(len(frame))])
-
-
 def goal():
     """The objective, with its penalty's weight; what is made of a graph gets the one that is told."""
     weight = penalty or {"vrex": 10_000.0}.get(objective)
@@ -217,7 +213,8 @@ def reach(known, new):
 
 def best(features):
     """The predictions under the shift of least squares on other rows from there."""
-    return design(shifted, features) @ np.linalg.lstsq(design(own, features), own[target].to_numpy(), rcond=None)[0]
+    new, known = (np.column_stack([frame[list(features)], np.ones(len(frame))]) for frame in (shifted, own))
+    return new @ np.linalg.lstsq(known, own[target].to_numpy(), rcond=None)[0]
 
 
 oracle, trivial = rmse(best(task.features), shifted), rmse(mean, shifted)

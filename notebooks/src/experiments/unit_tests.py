@@ -119,15 +119,12 @@ else:
         for s, test in tests.items()
     }
 
-    def error(model, part):
-        return float(np.mean([
-            np.mean((e.frame["y"] - model.predict(e.frame)) ** 2 if halves == 1.0 else e.frame["y"] != model.predict(e.frame))
-            for e in part
-        ]))  # fmt: skip
-
-    errors = np.array([error(fitted[s], test.test) for s, test in tests.items()])
-    train, short = float(np.mean([error(fitted[s], test.valid) for s, test in tests.items()])), 0.0
-    print(fitted[0].history.attrs.get("why", fitted[0]))
+    tables = [[ck.evaluate(fitted[s], part, task) for part in (test.test, test.valid)] for s, test in tests.items()]
+    scores = np.array([
+        [(table["rmse"] ** 2).mean() if halves == 1.0 else 1 - table["accuracy"].mean() for table in both] for both in tables
+    ])  # fmt: skip
+    errors, train, short = scores[:, 0], float(scores[:, 1].mean()), 0.0
+    print(fitted[0].report.get("why", fitted[0]))
 
 # %%
 sd = float(errors.std(ddof=1)) if data_seeds > 1 else float("nan")
