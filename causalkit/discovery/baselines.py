@@ -17,7 +17,7 @@ from causalkit.discovery.knowledge import Knowledge
 from causalkit.graphs import dag
 from causalkit.seeds import Seed, integer
 
-__all__ = ["empty", "r2_sort", "random_dag", "random_order", "var_sort"]
+__all__ = ["empty", "one_reversed", "r2_sort", "random_dag", "random_order", "var_sort"]
 
 
 def empty(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:
@@ -63,6 +63,31 @@ def random_dag(names: Sequence[str], edges: int, draw: np.random.Generator) -> n
     order = draw.permutation(names)
     pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
     return dag([pairs[k] for k in draw.permutation(len(pairs))[:edges]], names)
+
+
+def one_reversed(graph: nx.DiGraph, target: str, draw: np.random.Generator) -> nx.DiGraph:
+    """The DAG with one edge of the target reversed, drawn from those that make no cycle: a graph that is nearly right.
+
+    Args:
+        graph: A DAG.
+        target: Of whose edges one is reversed.
+        draw: Moves on with each graph.
+
+    Raises:
+        ValueError: Each of the target's edges makes a cycle when it is reversed, or it has none.
+
+    Example:
+        >>> from causalkit.graphs import parse
+        >>> sorted(one_reversed(parse("x -> y; w -> x"), "y", np.random.default_rng(0)).edges)
+        [('w', 'x'), ('y', 'x')]
+    """
+    for a, b in draw.permutation([*graph.in_edges(target), *graph.out_edges(target)]).tolist():
+        other = nx.DiGraph(graph)
+        other.remove_edge(a, b)
+        other.add_edge(b, a)
+        if nx.is_directed_acyclic_graph(other):
+            return other
+    raise ValueError(f"every edge of {target} makes a cycle when it is reversed: choose another graph or target")
 
 
 def var_sort(frame: pd.DataFrame, *, seed: Seed, knowledge: Knowledge | None = None) -> nx.DiGraph:

@@ -53,7 +53,7 @@ import numpy as np
 import pandas as pd
 
 import causalkit as ck
-from causalkit.discovery.baselines import random_dag
+from causalkit.discovery.baselines import one_reversed, random_dag
 from causalkit.graphs import children_of, member, parents_of, undirected_edges
 from causalkit.seeds import integer
 
@@ -98,24 +98,13 @@ task = ck.Task(features=tuple(v for v in scm.observed if v != target), target=ta
 
 
 # %%
-def one_reversed(dag, draw):
-    """The DAG with an edge of the target reversed, of those that make no cycle."""
-    for a, b in draw.permutation([*dag.in_edges(target), *dag.out_edges(target)]):
-        other = nx.DiGraph(dag)
-        other.remove_edge(a, b)
-        other.add_edge(b, a)
-        if nx.is_directed_acyclic_graph(other):
-            return other
-    raise ValueError(f"every edge of {target} makes a cycle when it is reversed: choose another graph")
-
-
 swap, draw = {causes[0]: effects[0], effects[0]: causes[0]}, np.random.default_rng(seeds["graph"])
 told = {
     "none": lambda: None,
     "true": lambda: scm.graph,
     "discovered": lambda: ck.discover(train[0].frame[:discovery_rows], method="flop"),
     "misspecified": lambda: nx.relabel_nodes(scm.graph, swap),
-    "reversed": lambda: one_reversed(scm.graph, draw),
+    "reversed": lambda: one_reversed(scm.graph, target, draw),
     "random": lambda: random_dag(list(scm.variables), scm.graph.number_of_edges(), draw),
 }[graph]()
 dag = member(told) if told is not None and undirected_edges(told) else told

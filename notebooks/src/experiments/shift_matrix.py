@@ -33,12 +33,11 @@ import inspect
 import time
 
 import matplotlib.pyplot as plt
-import networkx as nx
 import numpy as np
 import pandas as pd
 
 import causalkit as ck
-from causalkit.discovery.baselines import random_dag
+from causalkit.discovery.baselines import one_reversed, random_dag
 from causalkit.graphs import children_of, member, possible_parents, undirected_edges
 from causalkit.seeds import integer
 from causalkit.training import fit_many
@@ -78,23 +77,12 @@ tests, owns = (
 
 
 # %%
-def one_reversed(dag, draw):
-    """The DAG with an edge of the target reversed, of those that make no cycle."""
-    for a, b in draw.permutation([*dag.in_edges(target), *dag.out_edges(target)]):
-        other = nx.DiGraph(dag)
-        other.remove_edge(a, b)
-        other.add_edge(b, a)
-        if nx.is_directed_acyclic_graph(other):
-            return other
-    raise ValueError(f"every edge of {target} makes a cycle when it is reversed")
-
-
 draw = np.random.default_rng(seeds["graph"])
 told = {
     "none": None,
     "true": scm.graph,
     "discovered": ck.discover(train[0].frame[:discovery_rows], method="flop"),
-    "reversed": one_reversed(scm.graph, draw),
+    "reversed": one_reversed(scm.graph, target, draw),
     "random": random_dag(list(scm.variables), scm.graph.number_of_edges(), draw),
 }
 needs = inspect.signature(ck.OBJECTIVES[objective]).parameters
