@@ -399,3 +399,22 @@ def test_a_replicate_that_leaves_the_numbers_spares_the_others(goal) -> None:
 def test_the_last_step_is_on_record_whatever_their_number() -> None:
     model = fit(chains(n=20), TASK, backbone="linear", steps=301, seed=0)
     assert model.history["step"].iloc[-1] == model.report["steps"] == 301 and len(model.history) < 110
+
+
+@pytest.mark.parametrize("backbone", ["linear", "mlp"])
+def test_weights_have_mean_one_in_what_is_trained_on_and_in_what_is_held_out(backbone: str) -> None:
+    """The head starts at 0: the first risks are weighted means of y squared, over the rows of either side."""
+    from causalkit.seeds import generator
+
+    train = chains(n=40)
+    loads = [np.random.default_rng(e).exponential(size=40) for e in range(3)]
+    options = {"hold_out": 0.5, "standardise": False, "steps": 1, "dtype": torch.float64, "seed": 0}
+    first = fit(train, TASK, weights=loads, backbone=backbone, **options).history.iloc[0]
+    source, inside, outside = generator(0, "hold_out"), [], []
+    for environment, load in zip(train, loads, strict=True):
+        order = torch.randperm(40, generator=source).numpy()
+        squares = environment.frame["y"].to_numpy() ** 2
+        inside.append(np.average(squares[order[:20]], weights=load[order[:20]]))
+        outside.append(np.average(squares[order[20:]], weights=load[order[20:]]))
+    assert first["risk"] == pytest.approx(np.mean(inside), rel=1e-9)
+    assert first["held_out"] == pytest.approx(np.mean(outside), rel=1e-9)

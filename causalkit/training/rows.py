@@ -47,8 +47,8 @@ def gather(
             orders = [torch.randperm(n, generator=draw) + sum(sizes[:e]) for e, n in enumerate(sizes)]
             first = torch.cat([order[:k] for order, k in zip(orders, kept, strict=True)])
             rest = torch.cat([order[k:] for order, k in zip(orders, kept, strict=True)])
-            out.append({key: value[rest] for key, value in tensors.items()})
-            tensors = {key: value[first] for key, value in tensors.items()}
+            out.append(_taken(tensors, rest, [n - k for n, k in zip(sizes, kept, strict=True)]))
+            tensors = _taken(tensors, first, kept)
         known[key] = tensors if masks is None else _condensed(tensors, kept, masks[r])
         found.append(known[key])
     after = [len(task.features) + 2] * len(kept) if masks is not None else kept
@@ -58,6 +58,15 @@ def gather(
 
     held = Rows(stack(out), [n - k for n, k in zip(sizes, kept, strict=True)]) if hold_out else None
     return Rows(stack(found), after, shared), held
+
+
+def _taken(tensors: dict[str, torch.Tensor], rows: torch.Tensor, sizes: list[int]) -> dict[str, torch.Tensor]:
+    """Some of the rows, their weights with mean 1 in each environment again."""
+    taken = {key: value[rows] for key, value in tensors.items()}
+    if "weights" in taken:
+        # 1e-30: an environment whose rows here all weigh nothing has no risk, and no NaN
+        taken["weights"] = torch.cat([w / w.mean().clamp_min(1e-30) for w in taken["weights"].split(sizes)])
+    return taken
 
 
 def _tensors(
