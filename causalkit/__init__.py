@@ -14,10 +14,12 @@ __version__ = "0.1.0"
 # module -> the names that stand at the top; the modules themselves stand there too
 _TOP = {
     "bench": [],
+    "checks": [],
     "coloured": [],
     "course": [],
     "datasets": ["load_sachs", "teaching_scm"],
     "divergence": ["kl"],
+    "do_rules": [],
     "discovery": [
         "METHODS",
         "DiscoveryTimeout",
@@ -33,12 +35,14 @@ _TOP = {
     "estimation": ["effect_errors", "fit_scm"],
     "exact": ["EXACT"],
     "graphs": [],
+    "identification": [],
     "mechanisms": ["MECHANISMS", "NotInvertible", "additive", "linear", "logistic", "mlp"],
     "metrics": ["compare", "sortability", "standardise"],
     "model": [],
     "networks": ["load_network"],
     "objectives": ["OBJECTIVES"],
     "observation": ["kept", "measured", "selected"],
+    "questions": [],
     "plotting": ["plot_comparison"],
     "random_models": ["random_scm"],
     "reweighting": ["WEIGHTS"],

@@ -37,6 +37,10 @@ MAY_IMPORT = {
     "objectives": {"errors", "graphs", "seeds", "scm", "environments"},  # the last two for types alone
     "training": {"errors", "seeds", "encoder", "model", "objectives", "environments"},
     "estimation": {"errors", "seeds", "graphs", "mechanisms", "scm"},
+    "do_rules": {"errors", "graphs", "plotting"},
+    "identification": {"errors", "seeds", "graphs", "mechanisms", "scm", "random_models", "do_rules"},
+    "questions": {"errors", "seeds", "graphs", "do_rules", "identification"},
+    "checks": {"errors", "seeds", "graphs", "mechanisms", "scm", "estimation", "identification", "plotting"},
     "unit_tests": {"errors", "seeds", "environments"},
     "two_bit": {"errors", "objectives"},
     "exact": {"errors", "seeds", "graphs", "discovery", "environments", "model", "training"},

@@ -1,0 +1,3 @@
+"""Checks of learned SCMs: errors, axioms, and controls that must fire."""
+
+__all__: list[str] = []
