@@ -14,10 +14,10 @@ __version__ = "0.1.0"
 # module -> the names that stand at the top; the modules themselves stand there too
 _TOP = {
     "bench": [],
-    "checks": [],
+    "checks": ["check_counterfactuals"],
     "coloured": [],
     "course": [],
-    "datasets": ["load_sachs", "teaching_scm"],
+    "datasets": ["load_sachs", "teaching_scm", "triangle"],
     "divergence": ["kl"],
     "do_rules": [],
     "discovery": [
@@ -32,10 +32,10 @@ _TOP = {
     ],
     "encoder": ["ENCODERS"],
     "environments": ["Environment", "Task", "sample_environments"],
-    "estimation": ["effect_errors", "fit_scm"],
+    "estimation": ["ExtrapolationWarning", "diagnose", "effect_errors", "fit_ensemble", "fit_scm"],
     "exact": ["EXACT"],
-    "graphs": [],
-    "identification": [],
+    "graphs": ["consistent_dags"],
+    "identification": ["NotIdentifiable", "identify"],
     "mechanisms": ["MECHANISMS", "NotInvertible", "additive", "linear", "logistic", "mlp"],
     "metrics": ["compare", "sortability", "standardise"],
     "model": [],

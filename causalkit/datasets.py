@@ -14,14 +14,18 @@ from typing import Literal
 import networkx as nx
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
+from torch.special import ndtr, ndtri
 
 from causalkit.environments import Environment
 from causalkit.errors import unknown
 from causalkit.graphs import dag
-from causalkit.mechanisms import linear, mlp
+from causalkit.mechanisms import additive, function, linear, mlp
+from causalkit.mechanisms.noises import bisect
 from causalkit.scm import SCM
 
-__all__ = ["SACHS_EXPERIMENTS", "Experiment", "load_sachs", "teaching_scm"]
+__all__ = ["SACHS_EXPERIMENTS", "Experiment", "load_sachs", "teaching_scm", "triangle"]
 
 
 @dataclass(frozen=True)
@@ -137,3 +141,52 @@ def teaching_scm(mechanism: str = "linear", noise: str = "gaussian") -> SCM:
             }
         )
     raise unknown("mechanism", mechanism, ["linear", "mlp"])
+
+
+def triangle(name: str = "nlin") -> SCM:
+    """The SCMs x1 -> x2 -> x3 <- x1 on which counterfactual estimators are compared; all noise is N(0, 1).
+
+    | name | x1 | x2 | x3 |
+    |------|----|----|----|
+    | "nlin" | u1 | 2 x1^2 + u2 | 20 / (1 + exp(x1 - x2^2)) + u3 |
+    | "lin" | 1 + u1 | 10 x1 - u2 | x1 + x2 / 2 + u3 |
+    | "vaca" | half N(-2, 1.5), half N(1.5, 1) (variances) | -x1 + u2 | x1 + x2 / 4 + u3 |
+
+    In "vaca", x1 is the increasing function of u1 that has this distribution, and E[x3 | do(x2 = a)] = (a - 1) / 4.
+
+    Source: Javaloy, Sanchez-Martin and Valera (2023), Causal normalizing flows, appendix D ("nlin", "lin");
+    Sanchez-Martin, Rateike and Valera (2022), VACA, appendix C ("vaca").
+
+    Raises:
+        ValueError: Another name.
+
+    Example:
+        >>> round(float(triangle("vaca").do({"x2": 3.0}).sample(100_000, seed=0).x3.mean()), 1)
+        0.5
+    """
+    if name == "nlin":
+        return SCM(
+            {
+                "x1": linear(),
+                "x2": additive(["x1"], lambda x: 2 * x[:, 0] ** 2),
+                "x3": additive(["x1", "x2"], lambda x: 20 / (1 + (x[:, 0] - x[:, 1] ** 2).exp())),
+            }
+        )
+    if name == "lin":
+        down = function(lambda x, u: 10 * x[:, 0] - u, ["x1"], inverse=lambda x, value: 10 * x[:, 0] - value)
+        return SCM({"x1": linear(intercept=1.0), "x2": down, "x3": linear({"x1": 1.0, "x2": 0.5})})
+    if name == "vaca":
+        root = function(lambda x, u: _two_humps(u), inverse=lambda x, value: ndtri(_share_below(value)))
+        return SCM({"x1": root, "x2": linear({"x1": -1.0}), "x3": linear({"x1": 1.0, "x2": 0.25})})
+    raise unknown("triangle", name, ["nlin", "lin", "vaca"])
+
+
+def _share_below(x: Tensor) -> Tensor:
+    """The distribution function of half N(-2, variance 1.5) and half N(1.5, variance 1)."""
+    return (ndtr((x + 2) / 1.5**0.5) + ndtr(x - 1.5)) / 2
+
+
+def _two_humps(u: Tensor) -> Tensor:
+    """The increasing function of a standard normal u that has this distribution."""
+    edge = torch.full_like(u, 40.0)
+    return bisect(_share_below, ndtr(u), -edge, edge)

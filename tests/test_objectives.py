@@ -28,7 +28,9 @@ NEEDS_MORE = {
     "castle",
     "counterfactual_augmentation",
     "counterfactual_consistency",
+    "counterfactual_invariance",
     "dann",
+    "do_calculus",
     "iga",
     "interventional",
 }

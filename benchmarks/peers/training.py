@@ -215,8 +215,10 @@ def step_seconds(
 def all_objectives(features: int) -> dict[str, Objective]:
     """Every objective with its defaults; those made of an SCM with that of `chain`'s first environment."""
     scm = chain_scm(0, 1, features)
-    made = {"counterfactual_consistency": (scm,), "counterfactual_augmentation": (scm,), "interventional": (scm, "x0")}
-    return {name: make(*made.get(name, ())) for name, make in OBJECTIVES.items()}
+    made = {"counterfactual_consistency": (scm,), "counterfactual_augmentation": (scm,), "interventional": (scm, "x0"),
+            "do_calculus": (scm, "x0")}  # fmt: skip
+    more = {"counterfactual_invariance": {"form": "anti_causal"}}
+    return {name: make(*made.get(name, ()), **more.get(name, {})) for name, make in OBJECTIVES.items()}
 
 
 def steps(arguments: argparse.Namespace) -> None:

@@ -2,44 +2,93 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
-from causalkit.errors import check_frame, unknown
-from causalkit.graphs import check_dag, undirected_edges
-from causalkit.mechanisms import Additive, Function, Linear, Noise, Perceptron
-from causalkit.scm import SCM
-from causalkit.seeds import Seed, integer
+from causalkit.errors import unknown
+from causalkit.estimation.doors import check_columns, check_graph, is_discrete, mechanism_names
+from causalkit.estimation.encoding import Encoding
+from causalkit.estimation.learned import Fitted, LearnedSCM
+from causalkit.estimation.regressions import REGRESSIONS, law_of, simplest
+from causalkit.estimation.tables import fit_logits, fit_table
+from causalkit.mechanisms import NOISES, Additive, Function, Linear, Mechanism
+from causalkit.seeds import Seed, integer, stream
 
-__all__ = ["REGRESSIONS", "fit_scm"]
+__all__ = ["FITS", "LEARNERS", "fit_scm"]
+
+_BENT = tuple(name for name in REGRESSIONS if name != "linear")
+FITS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "linear": (("linear",),),
+    "mlp": (("mlp",),),
+    "additive": (("linear",), _BENT),
+    "location_scale": (("location_scale",),),
+    "flow": (("flow",),),
+    "categorical": (("table",), ("softmax",), ("network",)),
+    "vae": (("vae",),),
+    "auto": (("linear",), _BENT, ("location_scale",), ("flow",)),
+}
+"""What `fit_scm` takes as a mechanism: name -> the learners of which held-out likelihood takes one, simplest first."""
+
+_OWN_NOISE = ("flow", "vae", "auto")
+ROWS_A_CELL = 10
+"""A discrete variable with discrete parents gets a table where the frame has this many rows for each of its cells."""
+# learned by steps of a gradient, over many rows, with a held-out part of their own: not again on all rows
+_ONCE = ("location_scale", "flow", "vae")
 
 
 def fit_scm(
-    graph: nx.DiGraph, frame: pd.DataFrame, *, mechanism: str = "linear", noise: str | None = None, seed: Seed
-) -> SCM:
-    """An SCM with additive noise, x_j := f_j(x_pa(j)) + u_j, fitted to data for a given DAG.
+    graph: nx.DiGraph,
+    frame: pd.DataFrame,
+    *,
+    mechanism: str | Mapping[str, str] = "linear",
+    noise: str | None = None,
+    seed: Seed,
+) -> LearnedSCM:
+    """An SCM fitted to data for a given DAG: samples, interventions and counterfactuals of a graph that is believed.
 
-    Each f_j is a regression of x_j on its parents; u_j has the family under which the residuals are likelier
-    (Gaussian or Laplace), their standard deviation, and mean 0. Assumes that the graph is right and that no hidden
-    variable drives two of the observed ones (Pearl 2009, section 1.4; additive noise: Hoyer et al. 2009). Discrete
-    variables have no additive noise: columns of integers, as samples of discrete SCMs have them, are refused.
+    | mechanism        | x_j :=                                                                              |
+    |------------------|-------------------------------------------------------------------------------------|
+    | `linear`         | x_pa w + b + u, by least squares                                                    |
+    | `mlp`            | f(x_pa) + u, f a network of 16 tanh units                                           |
+    | `additive`       | f(x_pa) + u, f one of `REGRESSIONS`                                                 |
+    | `location_scale` | f(x_pa) + s(x_pa) u, two networks                                                   |
+    | `flow`           | any function that increases in u: affine, then a spline, their numbers by a network |
+    | `vae`            | a conditional autoencoder; its counterfactuals break an axiom, see `estimation.vae` |
+    | `categorical`    | a level: a table, or a softmax of the parents, made by Gumbel-max                   |
+    | `auto`           | a variable at a time, one of linear, additive, location_scale, flow; or categorical |
+
+    Where there is a choice, each candidate is fitted to four fifths of the rows (all but 2,000 of more than 10,000) and
+    scored by its log-likelihood on the others; the simplest is taken that the best one beats by no more than the
+    standard error of the gain. Regressions and tables are then fitted again to all rows. Columns of integers are
+    discrete variables with codes 0 ... K - 1, and always get a discrete mechanism.
+
+    Assumes that the graph is right and that no hidden variable drives two of the observed ones (Pearl 2009, section
+    1.4). The counterfactuals of all but the discrete mechanisms are right only if the true mechanisms increase in
+    their noise (additive noise: Hoyer et al. 2009), which data cannot show.
 
     Args:
         graph: A DAG over columns of the frame; further columns are ignored.
-        frame: The data [n, columns]; at least 3 rows more than a variable has parents, or 10.
-        mechanism: "linear" (least squares) or "mlp" (one hidden layer of 16 tanh units, L-BFGS, small ridge).
-        noise: A family for all variables, a key of `ck.mechanisms.NOISES`; None chooses a variable.
-        seed: Of the networks' initial weights; "linear" does not use it.
+        frame: The data [n, columns]; at least 10 rows, and 2 more than a linear mechanism has parameters.
+        mechanism: A key of `FITS` for all variables, or a mapping from each variable to one.
+        noise: A family for all noise, a key of `ck.mechanisms.NOISES`; None: the likeliest of a few, or the shape of
+            the residuals (`ck.mechanisms.Empirical`) where that is likelier.
+        seed: Of the networks' first weights and of which rows are held out.
+
+    Returns:
+        An SCM with a `report` and the `ranges` of its data; do() outside of them warns (`ExtrapolationWarning`).
 
     Raises:
         ValueError: The graph is a CPDAG or PAG that leaves edges undirected (named), has a cycle, hidden nodes, or
-            nodes that are no columns; an unknown mechanism or noise; a frame with text, NaN, integer
-            codes or too few rows; a variable that is constant, or is an exact function of its parents.
+            nodes that are no columns; an unknown mechanism or noise; a mechanism that does not fit the column's
+            kind; a frame with text, NaN, codes with gaps, more than 20 levels, or too few rows; a variable that is
+            constant, or is an exact function of its parents.
 
     Example:
         >>> import causalkit as ck
@@ -48,90 +97,164 @@ def fit_scm(
         >>> float(learned.do({"x": 1.0}).sample(5000, seed=1)["y"].mean().round(1))
         2.0
     """
-    _check_graph(graph)
-    if mechanism not in REGRESSIONS:
-        raise unknown("mechanism to fit", mechanism, REGRESSIONS)
-    frame = check_frame(frame, graph.nodes, min_rows=max(10, 3 + max(d for _, d in graph.in_degree)))
-    codes = [str(v) for v in frame.columns if not pd.api.types.is_float_dtype(frame[v])]
-    if codes:
-        raise ValueError(
-            f"column {codes[0]!r} holds integers, which fit_scm reads as the codes of a discrete variable, and it fits "
-            f"real ones: leave it out of the graph, or call it a real number, frame.astype({{{codes[0]!r}: float}})"
-        )
+    check_graph(graph)
+    frame = check_columns(graph, frame)
+    names = mechanism_names(graph, frame, mechanism, FITS)
+    _check_noise(noise, names)
     base = integer(seed, "fit_scm")
-    mechanisms = {}
-    for name in graph.nodes:
+    wanted = {v: _candidates(graph, frame, v, kind) for v, kind in names.items()}
+    train, held = _split(frame, base)
+    learn = partial(_learn, graph, noise=noise, seed=base)
+    tried = learn(train, wanted) if len(held) else {}
+    scores = {v: {k: _score(m, held, v) for k, m in of.items()} for v, of in tried.items()}
+    chosen = {v: simplest(scores[v], wanted[v]) if len(held) else wanted[v][0][0] for v in names}
+    once = {v: tried[v][k] for v, k in chosen.items() if k in _ONCE and len(held)}
+    again = learn(frame, {v: ((k,),) for v, k in chosen.items() if v not in once})
+    mechanisms = {v: once[v] if v in once else again[v][k] for v, k in chosen.items()}
+    table = pd.DataFrame(
+        {
+            "mechanism": chosen,
+            "noise": {v: m.noise.family for v, m in mechanisms.items()},
+            "log_likelihood": {v: float(scores[v][k].mean()) if len(held) else np.nan for v, k in chosen.items()},
+        },
+        index=list(names),
+    )
+    ranges = {v: (float(frame[v].min()), float(frame[v].max())) for v in names}
+    rows = (held if len(held) >= 200 else frame).head(2000)
+    fitted = Fitted(table, mechanisms, rows, ranges, integer(base, "report"))
+    return LearnedSCM(mechanisms, fitted=fitted)
+
+
+def _check_noise(noise: str | None, names: Mapping[str, str]) -> None:
+    if noise is None:
+        return
+    if noise not in NOISES:
+        raise unknown("noise", noise, NOISES)
+    for name, kind in names.items():
+        if kind in _OWN_NOISE:
+            raise ValueError(f"noise={noise!r}, but {kind!r} (of {name!r}) learns the noise too: leave noise= out")
+
+
+def _candidates(graph: nx.DiGraph, frame: pd.DataFrame, name: str, kind: str) -> tuple[tuple[str, ...], ...]:
+    """The learners to try for a variable, simplest first, those that are equally simple together."""
+    parents = list(graph.predecessors(name))
+    if kind == "categorical":
+        if any(not is_discrete(frame[p]) for p in parents):
+            return FITS[kind][1:]
+        cells = int(np.prod([int(frame[v].max()) + 1 for v in (*parents, name)], dtype=np.float64))
+        return FITS[kind][:1] if not parents or cells <= len(frame) / ROWS_A_CELL else FITS[kind][1:]
+    return FITS[kind] if parents or kind in ("flow", "vae") else FITS["linear"]  # a root is a constant plus its noise
+
+
+def _split(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows to learn from, every level of the discrete variables among them, and at most 2,000 others to score on.
+
+    Below 50 rows none are held out.
+    """
+    count = min(len(frame) // 5, 2000) if len(frame) >= 50 else 0
+    order = stream(seed, "held out").permutation(len(frame))
+    needed = np.zeros(len(frame), bool)
+    for name in frame.columns:
+        if is_discrete(frame[name]):
+            needed[np.unique(frame[name].to_numpy(), return_index=True)[1]] = True
+    held = np.sort(order[~needed[order]][:count])
+    kept = np.ones(len(frame), bool)
+    kept[held] = False
+    return frame[kept], frame.iloc[held]
+
+
+def _learn(
+    graph: nx.DiGraph,
+    frame: pd.DataFrame,
+    wanted: Mapping[str, Sequence[Sequence[str]]],
+    *,
+    noise: str | None,
+    seed: int,
+) -> dict[str, dict[str, Mechanism]]:
+    """Variable -> learner -> mechanism; a learner gets all variables that want it at once."""
+    found: dict[str, dict[str, Mechanism]] = {v: {} for v in wanted}
+    for kind, learner in LEARNERS.items():
+        names = [v for v, steps in wanted.items() if any(kind in step for step in steps)]
+        for v, mechanism in (learner(graph, frame, names, noise=noise, seed=seed) if names else {}).items():
+            found[v][kind] = mechanism
+    return found
+
+
+def _score(mechanism: Mechanism, frame: pd.DataFrame, name: str) -> Tensor:
+    """log p(x_j | x_pa) [n] of these rows, nats."""
+    return mechanism.log_prob(*_values(frame, mechanism.parents, name))
+
+
+def _values(frame: pd.DataFrame, parents: Sequence[str], name: str) -> tuple[Tensor, Tensor]:
+    """The parents' values [n, p] and the variable's [n], float64."""
+    x, y = frame[list(parents)].to_numpy(np.float64, copy=True), frame[name].to_numpy(np.float64, copy=True)
+    return torch.from_numpy(x), torch.from_numpy(y)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """f of the parents' columns: discrete ones one-hot, real ones standardised; [n, p] -> [n]."""
+
+    encoding: Encoding
+    function: Function
+
+    def __call__(self, parents: Tensor) -> Tensor:
+        return self.function(self.encoding(parents))
+
+
+def _additive(
+    regression: str, graph: nx.DiGraph, frame: pd.DataFrame, names: Sequence[str], *, noise: str | None, seed: int
+) -> dict[str, Mechanism]:
+    """x_j := f(x_pa) + u_j, f by one of `REGRESSIONS`."""
+    found: dict[str, Mechanism] = {}
+    for name in names:
         parents = list(graph.predecessors(name))
-        x, y = frame[parents].to_numpy(np.float64, copy=True), frame[name].to_numpy(np.float64, copy=True)
-        if np.ptp(y) <= 1e-12 * max(1.0, float(np.abs(y).max())):
-            raise ValueError(f"column {name!r} is constant: there is no noise to learn, leave it out of the graph")
-        function = REGRESSIONS[mechanism](x, y, integer(base, name)) if parents else Linear((), float(y.mean()))
-        residual = torch.from_numpy(y) - function(torch.from_numpy(x))
-        scale = float(residual.std(correction=0))
-        if scale <= 1e-9 * float(np.std(y)):
-            raise ValueError(f"{name!r} is an exact function of its parents {parents}: leave one of them out")
-        mechanisms[name] = Additive(tuple(parents), _noise(residual, scale, noise), function)
-    return SCM(mechanisms)
+        x, y = _values(frame, parents, name)
+        encoding = Encoding.fit(frame, parents) if any(is_discrete(frame[p]) for p in parents) else None
+        columns = x if encoding is None else encoding(x)
+        if parents:
+            function = REGRESSIONS[regression](columns.numpy(), y.numpy(), integer(seed, name))
+        else:
+            function = Linear((), float(y.mean()))
+        law = law_of(y - function(columns), noise, seed=integer(seed, name))
+        found[name] = Additive(tuple(parents), law, function if encoding is None else Encoded(encoding, function))
+    return found
 
 
-def _check_graph(graph: nx.DiGraph) -> None:
-    kind = graph.graph.get("kind", "dag") if isinstance(graph, nx.DiGraph) else "dag"
-    if kind == "pag":
-        raise ValueError("fit_scm needs a DAG, not a PAG: decide on the hidden variables and the edges first")
-    if kind != "dag" and undirected_edges(graph):
-        pairs = ", ".join(f"{a} - {b}" for a, b in undirected_edges(graph))
-        raise ValueError(
-            f"fit_scm needs a DAG, but this CPDAG leaves edges undirected: {pairs}. Orient them by what you know "
-            f"(remove one direction of each), or by environments that differ; the data alone cannot"
-        )
-    check_dag(graph)
-    hidden = [v for v, is_hidden in graph.nodes(data="hidden") if is_hidden]
-    if hidden:
-        raise ValueError(f"the graph has the hidden variable {hidden[0]!r}: fit_scm can fit what was observed only")
+def _location_scale(
+    graph: nx.DiGraph, frame: pd.DataFrame, names: Sequence[str], *, noise: str | None, seed: int
+) -> dict[str, Mechanism]:
+    """x_j := f(x_pa) + s(x_pa) u_j with two networks, and the noise that they leave over."""
+    from causalkit.estimation.flow import fit_flow
+
+    found = fit_flow(graph, frame, names, spline=False, seed=seed)
+    laws = {v: law_of(m.abduct(*_values(frame, m.parents, v)), noise, seed=integer(seed, v)) for v, m in found.items()}
+    return {v: replace(m, noise=laws[v]) for v, m in found.items()}
 
 
-def _noise(residual: torch.Tensor, scale: float, family: str | None) -> Noise:
-    if family is not None:
-        return Noise(family, scale)
-    return max(
-        (Noise(f, scale) for f in ("gaussian", "laplace")), key=lambda noise: float(noise.log_prob(residual).sum())
-    )
+def _flow(
+    graph: nx.DiGraph, frame: pd.DataFrame, names: Sequence[str], *, noise: str | None, seed: int
+) -> dict[str, Mechanism]:
+    from causalkit.estimation.flow import fit_flow
+
+    return fit_flow(graph, frame, names, spline=True, seed=seed)
 
 
-def _least_squares(x: np.ndarray, y: np.ndarray, seed: int) -> Function:
-    """f(x) = x w + b by ordinary least squares; x [n, p], y [n]."""
-    design = np.column_stack([x, np.ones(len(x))])
-    weights = np.linalg.lstsq(design, y, rcond=None)[0]
-    return Linear(tuple(weights[:-1].tolist()), float(weights[-1]))
+def _vae(
+    graph: nx.DiGraph, frame: pd.DataFrame, names: Sequence[str], *, noise: str | None, seed: int
+) -> dict[str, Mechanism]:
+    from causalkit.estimation.vae import fit_vae
+
+    return fit_vae(graph, frame, names, seed=seed)
 
 
-def _perceptron(x: np.ndarray, y: np.ndarray, seed: int) -> Function:
-    """f(x) by scikit-learn's MLPRegressor on standardised data, its scaling folded into the first and last layer."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPRegressor
-
-    # a constant parent gets scale 1 and so weight nothing; it carries no information
-    centre, scale = x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)
-    middle, unit = y.mean(), y.std()
-    net = MLPRegressor(
-        hidden_layer_sizes=(16,), activation="tanh", solver="lbfgs", alpha=1e-2, max_iter=500, random_state=seed
-    )
-    with warnings.catch_warnings():
-        # L-BFGS may stop at max_iter within rounding of the optimum; the residual noise absorbs what is left
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        net.fit((x - centre) / scale, (y - middle) / unit)
-    first = net.coefs_[0] / scale[:, None]
-    bias = net.intercepts_[0] - centre @ first
-    return Perceptron(
-        torch.from_numpy(first),
-        torch.from_numpy(bias),
-        torch.from_numpy(net.coefs_[1][:, 0] * unit),
-        float(net.intercepts_[1][0] * unit + middle),
-    )
-
-
-REGRESSIONS: dict[str, Callable[[np.ndarray, np.ndarray, int], Function]] = {
-    "linear": _least_squares,
-    "mlp": _perceptron,
+LEARNERS: dict[str, Callable[..., dict[str, Mechanism]]] = {
+    **{name: partial(_additive, name) for name in REGRESSIONS},
+    "location_scale": _location_scale,
+    "flow": _flow,
+    "vae": _vae,
+    "table": fit_table,
+    "softmax": fit_logits,
+    "network": partial(fit_logits, hidden=16),
 }
-"""Ways to learn f: name -> function(x [n, p], y [n], seed) -> f, from tensors [n, p] to [n]."""
+"""Ways to learn mechanisms: name -> function(graph, frame, names, noise=, seed=) -> {variable: mechanism}."""

@@ -23,6 +23,7 @@ from causalkit.graphs.basics import (
 from causalkit.graphs.classes import cpdag, member, orient
 from causalkit.graphs.families import GRAPHS, complete, erdos_renyi, layered, scale_free
 from causalkit.graphs.latent import confounded
+from causalkit.graphs.members import consistent_dags
 from causalkit.graphs.named import TEXTBOOK, textbook
 from causalkit.graphs.separation import d_separated, invariant_sets, project, separating_sets
 
@@ -34,6 +35,7 @@ __all__ = [
     "children_of",
     "complete",
     "confounded",
+    "consistent_dags",
     "cpdag",
     "d_separated",
     "dag",

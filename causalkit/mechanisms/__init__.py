@@ -15,8 +15,8 @@
 | `softmax`        | 0 ... K - 1, odds from x_pa  | softmax.py         |
 | `table`          | 0 ... K - 1, a table's row   | tables.py          |
 
-The noises u are in noises.py, the verbs push, abduct and log_prob in base.py, and what discrete families share in
-categorical.py.
+The noises u are in noises.py and empirical.py, the verbs push, abduct and log_prob in base.py, and what discrete
+families share in categorical.py.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from causalkit.mechanisms.base import Additive, Constant, Equation, Function, Me
 from causalkit.mechanisms.categorical import Categorical
 from causalkit.mechanisms.custom import Custom, function
 from causalkit.mechanisms.distorted import DISTORTIONS, Distortion, PostNonlinear, post_nonlinear
+from causalkit.mechanisms.empirical import Empirical
 from causalkit.mechanisms.gaussian_process import FourierFeatures, gp
 from causalkit.mechanisms.heteroscedastic import LocationScale, location_scale
 from causalkit.mechanisms.noises import NOISES, Noise
@@ -46,6 +47,7 @@ __all__ = [
     "Constant",
     "Custom",
     "Distortion",
+    "Empirical",
     "Equation",
     "FourierFeatures",
     "Function",

@@ -44,19 +44,28 @@ class _Exponential(Distribution):
     def icdf(self, value: Tensor) -> Tensor:
         return self.scale * (-torch.log1p(-value) - 1)
 
+    def cdf(self, value: Tensor) -> Tensor:
+        return -torch.expm1(-(value / self.scale + 1).clamp_min(0))
+
     def log_prob(self, value: Tensor) -> Tensor:
         z = value / self.scale + 1
         return torch.where(z >= 0, -z - self.scale.log(), -torch.inf)
 
 
 class _StudentT(StudentT):
-    """Student's t with an inverse distribution function."""
+    """Student's t with a distribution function and its inverse."""
 
     def icdf(self, value: Tensor) -> Tensor:
         from scipy.special import stdtrit
 
         quantile = torch.as_tensor(stdtrit(self.df.numpy(), value.numpy()), dtype=value.dtype)
         return self.loc + self.scale * quantile
+
+    def cdf(self, value: Tensor) -> Tensor:
+        from scipy.special import stdtr
+
+        share = stdtr(self.df.numpy(), ((value - self.loc) / self.scale).numpy())
+        return torch.as_tensor(share, dtype=value.dtype)
 
 
 class _Mixture(MixtureSameFamily):
@@ -184,3 +193,12 @@ class Noise:
             return z.square().mul_(-0.5).sub_(math.log(self.scale * math.sqrt(2 * math.pi)))
         scale = torch.as_tensor(self.scale, dtype=u.dtype)
         return self.standard(scale).log_prob(u - self.location)
+
+    def cdf(self, u: Tensor) -> Tensor:
+        """P(noise <= u) [n] for the values u [n]: uniform on [0, 1] where u is a draw of this noise.
+
+        Example:
+            >>> Noise("uniform").cdf(torch.tensor([-2.0, 0.0, 2.0]))
+            tensor([0.0000, 0.5000, 1.0000])
+        """
+        return self.standard(torch.as_tensor(self.scale, dtype=u.dtype)).cdf(u - self.location)

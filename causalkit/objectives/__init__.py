@@ -27,6 +27,8 @@ from causalkit.objectives.base import (
 from causalkit.objectives.bottleneck import ib, ib_erm, ib_irm
 from causalkit.objectives.castle import castle
 from causalkit.objectives.counterfactual import counterfactual_augmentation, counterfactual_consistency
+from causalkit.objectives.counterfactual_invariance import counterfactual_invariance
+from causalkit.objectives.do_calculus import do_calculus
 from causalkit.objectives.feature_augmented import feat
 from causalkit.objectives.gradients import and_mask, fishr, iga
 from causalkit.objectives.independence import hsic
@@ -51,8 +53,10 @@ __all__ = [
     "coral",
     "counterfactual_augmentation",
     "counterfactual_consistency",
+    "counterfactual_invariance",
     "cross_entropy",
     "dann",
+    "do_calculus",
     "drig",
     "eqrm",
     "erm",
@@ -99,6 +103,8 @@ OBJECTIVES: dict[str, Callable[..., Objective]] = {
     "castle": castle,
     "counterfactual_consistency": counterfactual_consistency,
     "counterfactual_augmentation": counterfactual_augmentation,
+    "counterfactual_invariance": counterfactual_invariance,
+    "do_calculus": do_calculus,
     "interventional": interventional,
 }
 """Objectives: name -> function that returns one. Add your own with `OBJECTIVES["mine"] = function`."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 
 from causalkit.objectives.alignment import thinned
-from causalkit.objectives.base import Batch, Objective, Penalty, check_number
+from causalkit.objectives.base import Batch, Objective, Penalty, State, check_number
 
 __all__ = ["dependence", "hsic"]
 
 MOST_ROWS = 256  # of an environment, as the cost grows with their square
 
 
-def hsic(weight: float = 10.0) -> Objective:
+def hsic(weight: float = 10.0, *, alone: bool = False) -> Objective:
     """Residuals that are independent of the inputs: mean_e R_e + weight * mean_e HSIC_e(x, y - f(x)).
 
     Where y = f(x) + noise with noise independent of x, the true f has penalty 0 whatever the distribution of x, so
@@ -24,6 +24,7 @@ def hsic(weight: float = 10.0) -> Objective:
 
     Args:
         weight: Of the penalty, at least 0; 0 is erm.
+        alone: As in the paper, in place of the risk, of which the offset is left: mean_e E_e[y - f]^2.
 
     Raises:
         ValueError: A weight that is negative or not finite; in `fit`, a classification, whose residuals are never
@@ -38,7 +39,15 @@ def hsic(weight: float = 10.0) -> Objective:
     """
     check_number("hsic", "weight", weight)
     penalty = Penalty(weight, residual_dependence, kind="regression")
+    if alone:
+        return Objective(f"hsic alone(weight={weight:g})", (penalty,), risk=squared_offset)
     return Objective(f"hsic(weight={weight:g})", (penalty,))
+
+
+def squared_offset(batch: Batch, state: State) -> torch.Tensor:
+    """sum_e q_e (E_e[y - f])^2, what is left of the risk in `hsic` alone."""
+    left = [batch.mean(y - f, e) for e, (y, f) in enumerate(zip(batch.targets, batch.predictions, strict=True))]
+    return (state["weights"].to(left[0]) * torch.stack(left).square()).sum()
 
 
 def residual_dependence(batch: Batch) -> torch.Tensor:

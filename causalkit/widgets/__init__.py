@@ -7,6 +7,7 @@ figure, which reads without a kernel, and again by `explore` whenever a control 
 from causalkit.widgets.crossing import Crossing, crossing
 from causalkit.widgets.explore import choice, explore, slider
 from causalkit.widgets.laboratory import DIAL, ShiftLab, shift_lab
+from causalkit.widgets.quiz import quiz
 from causalkit.widgets.workbench import Workbench, workbench
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "choice",
     "crossing",
     "explore",
+    "quiz",
     "shift_lab",
     "slider",
     "workbench",

@@ -63,12 +63,13 @@ folds = [
 def goal(train):
     """The objective, made of the consensus and this fold's rows where it is made of a graph."""
     make = ck.OBJECTIVES[objective]
-    if "treatment" in needs:
-        return make(graph, next(iter(children_of(graph, target)), None))
+    given = {"treatment": next(iter(children_of(graph, target)), None)} if "treatment" in needs else {}
+    if "form" in needs:  # conditions move what they move, the target's causes too: given the target
+        return make(form="anti_causal")
     if "scm" in needs:
         frame = pd.concat([e.frame for e in train], ignore_index=True)
-        return make(ck.fit_scm(graph, frame, mechanism="linear", seed=seeds["model"]))
-    return make()
+        return make(ck.fit_scm(graph, frame, mechanism="linear", seed=seeds["model"]), **given)
+    return make(graph, **given) if given else make()
 
 
 def trained(trains, sets, goal):

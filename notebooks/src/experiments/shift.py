@@ -160,12 +160,14 @@ def goal():
         raise ValueError(f"{objective} has no one weight: leave penalty at 0")
     if by_objective and told is None:
         raise ValueError(f"{objective} is made of a graph, and none is told")
+    more |= {"treatment": next(iter(children_of(dag, target)), None)} if "treatment" in needs else {}
+    more |= {"form": "anti_causal"} if "form" in needs else {}
     if "scm" in needs:
         both = np.concatenate([e.frame[list(scm.observed)] for e in train])
         frame = pd.DataFrame(both, columns=scm.observed)
         return ck.OBJECTIVES[objective](ck.fit_scm(dag, frame, mechanism="linear", seed=seeds["model"]), **more)
     if "treatment" in needs:
-        return ck.OBJECTIVES[objective](dag, next(iter(children_of(dag, target)), None), **more)
+        return ck.OBJECTIVES[objective](dag, **more)
     return ck.OBJECTIVES[objective](**more)
 
 

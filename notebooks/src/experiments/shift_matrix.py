@@ -14,7 +14,8 @@
 # edge of the target **reversed**; and in a **random** DAG with as many edges. A graph without a parent of the target
 # costs what it costs: the training mean is predicted. An objective that is made of an SCM or a graph gets the linear
 # SCM fitted along it (or the graph, with the target's first effect as the treatment), its network sees all features,
-# and without a graph there is nothing to make it of.
+# and without a graph there is nothing to make it of. Counterfactual invariance is to the environment, which moves the
+# target's effects: the anti-causal form.
 
 # %% tags=["parameters"]
 objective = "erm"  # a key of ck.OBJECTIVES
@@ -98,14 +99,15 @@ print("; ".join(f"{name}: {', '.join(kept) or 'nothing'}" for name, kept in seen
 def goal(graph):
     """The objective with the kit's own weights; what is made of an SCM or a graph gets it from this graph."""
     if not by_objective:
-        return ck.OBJECTIVES[objective]()
+        return ck.OBJECTIVES[objective](**({"form": "anti_causal"} if "form" in needs else {}))
     if graph is None:
         raise ValueError(f"{objective} is made of a graph, and none is told")
     dag = member(graph) if undirected_edges(graph) else graph
-    if "treatment" in needs:
-        return ck.OBJECTIVES[objective](dag, next(iter(children_of(dag, target)), None))
+    given = {"treatment": next(iter(children_of(dag, target)), None)} if "treatment" in needs else {}
+    if "scm" not in needs:
+        return ck.OBJECTIVES[objective](dag, **given)
     frame = pd.concat([e.frame for e in train], ignore_index=True)
-    return ck.OBJECTIVES[objective](ck.fit_scm(dag, frame, mechanism="linear", seed=seeds["model"]))
+    return ck.OBJECTIVES[objective](ck.fit_scm(dag, frame, mechanism="linear", seed=seeds["model"]), **given)
 
 
 def trained(graphs, names):

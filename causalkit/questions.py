@@ -1,3 +1,0 @@
-"""Quick-check questions on graphs and do-calculus, which mark themselves."""
-
-__all__: list[str] = []
