@@ -4,6 +4,7 @@ import itertools
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,24 +66,32 @@ def test_adjusting_gives_the_effect_if_and_only_if_the_set_is_valid(question):
         assert (max(errors) < 1e-9) == is_adjustment_set(graph, x, y, s), (s, errors)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(questions(treatments=1, outcomes=1))
-def test_pgmpy_finds_the_same_back_door_sets(question):
-    """Its sets need not be minimal, and its criterion is Pearl's: each of them has to be valid here."""
-    from pgmpy.base import DAG
+def test_where_pgmpy_adjusts_otherwise_the_truth_sides_with_us(question):
+    """Its minimal separator may be an effect of the treatment, or a variable beside a mediator: enumeration decides."""
+    graph, (x,), (y,) = question
+    theirs = _with_roles(graph, x, y)
+    if x in nx.descendants(graph, y):
+        return  # an arrow from y to x makes pgmpy raise
     from pgmpy.identification import Adjustment
 
-    graph, (x,), (y,) = question
-    hidden = {v for v, is_hidden in graph.nodes(data="hidden") if is_hidden}
-    theirs = DAG(list(graph.edges), latents=hidden)
-    theirs.add_nodes_from(graph.nodes)
-    theirs = theirs.with_role("exposures", {x}).with_role("outcomes", {y})
     found, success = Adjustment(variant="minimal").identify(theirs)
     if success:
-        z = found.get_role("adjustment")
-        assert is_adjustment_set(graph, x, y, z)
-    if y in nx.descendants(graph, x):  # pgmpy lacks the criterion's other half, so it may say no where we say yes
-        assert not success or adjustment_sets(graph, x, y)
+        z = tuple(sorted(found.get_role("adjustment")))
+        right = max(_adjusted_error(graph, (x,), (y,), z, seed) for seed in (0, 1)) < 1e-9
+        assert is_adjustment_set(graph, x, y, z) == right
+    else:
+        assert not adjustment_sets(graph, x, y)
+
+
+def _with_roles(graph, x, y):
+    """The graph as pgmpy wants it."""
+    from pgmpy.base import DAG
+
+    theirs = DAG(list(graph.edges), latents={v for v, hidden in graph.nodes(data="hidden") if hidden})
+    theirs.add_nodes_from(graph.nodes)
+    return theirs.with_role("exposures", {x}).with_role("outcomes", {y})
 
 
 def _total_effect(scm, frame, z):
@@ -104,9 +113,9 @@ def test_the_optimal_set_has_the_least_variance_of_all_valid_ones(text, best):
     valid = [s for s in _subsets(graph, ("x",), ("y",)) if is_adjustment_set(graph, "x", "y", s)]
     assert len(valid) > 1
     scm = ck.random_scm(graph=graph, mechanism="linear", standardise=None, seed=3)
-    frames = [scm.sample(200, seed=k) for k in range(300)]
+    frames = [scm.sample(200, seed=k) for k in range(150)]
     spread = {s: np.std([_total_effect(scm, frame, s) for frame in frames]) for s in valid}
-    assert spread[optimal_adjustment(graph, "x", "y")] <= 1.03 * min(spread.values())
+    assert spread[optimal_adjustment(graph, "x", "y")] <= 1.05 * min(spread.values())
 
 
 @settings(max_examples=60, deadline=None)
@@ -121,13 +130,15 @@ def test_an_optimal_set_is_valid_and_without_hidden_variables_there_is_one(quest
 
 
 def test_hidden_variables_can_leave_no_best_set_or_one():
-    # M-shaped: with u hidden, neither {} nor {a} nor {a, b} is the best for all SCMs
     graph = parse("x -> y; b -> x; b <-> a; a -> y")
     assert adjustment_sets(graph, "x", "y") == [("b",), ("a",)]
     assert optimal_adjustment(graph, "x", "y") == ("a",)
     assert optimal_adjustment(parse("x -> y; x <-> y"), "x", "y") is None
     assert optimal_adjustment(parse("x -> y; x <-> a; a <-> y"), "x", "y") == ()
-    assert optimal_adjustment(parse("x -> y; x <-> a; a <-> y; a <-> b; b -> y"), "x", "y") is None
+    # {a, b} explains more of y than {} and more of x: which one is better depends on the weights
+    graph = parse("x -> y; y <-> a; x <-> b; b -> a")
+    assert is_adjustment_set(graph, "x", "y", ()) and is_adjustment_set(graph, "x", "y", ("a", "b"))
+    assert optimal_adjustment(graph, "x", "y") is None
     assert optimal_adjustment(parse("y -> x"), "x", "y") is None
 
 
@@ -137,8 +148,6 @@ def test_every_front_door_set_gives_the_effect_and_none_is_larger_than_needed(qu
     graph, x, y = question
     found = front_door_sets(graph, x, y)
     assert not any(set(a) < set(b) for a in found for b in found)
-    inner = Product((Probability(y, ("m", *x)), Probability(x)))
-    assert inner.terms
     for m in found[:3]:
         again = Sum(x, Product((Probability(y, (*m, *x)), Probability(x))))
         formula = Sum(m, Product((Probability(m, x), again))) if m else again
@@ -149,15 +158,10 @@ def test_every_front_door_set_gives_the_effect_and_none_is_larger_than_needed(qu
 @settings(max_examples=60, deadline=None)
 @given(questions(treatments=1, outcomes=1))
 def test_pgmpy_finds_a_front_door_only_where_we_do(question):
-    from pgmpy.base import DAG
     from pgmpy.identification import Frontdoor
 
     graph, (x,), (y,) = question
-    hidden = {v for v, is_hidden in graph.nodes(data="hidden") if is_hidden}
-    theirs = DAG(list(graph.edges), latents=hidden)
-    theirs.add_nodes_from(graph.nodes)
-    theirs = theirs.with_role("exposures", {x}).with_role("outcomes", {y})
-    _, success = Frontdoor().identify(theirs)
+    _, success = Frontdoor().identify(_with_roles(graph, x, y))
     assert not success or front_door_sets(graph, x, y)
 
 
@@ -172,7 +176,8 @@ def _slope(cov, z, s):
     names = ["x", "y", z]
     part = cov.loc[names, names]
     if s:
-        part = part - cov.loc[names, list(s)] @ np.linalg.solve(cov.loc[list(s), list(s)], cov.loc[list(s), names])
+        cross, own = cov.loc[list(s), names].to_numpy(), cov.loc[list(s), list(s)].to_numpy()
+        part = part - cross.T @ np.linalg.solve(own, cross)
     return part.loc[z, "y"] / part.loc[z, "x"]
 
 
@@ -183,12 +188,12 @@ def test_in_a_linear_scm_every_instrument_gives_the_total_effect(seed, n, pairs)
     order = [v for v in nx.topological_sort(graph) if v in _observed(graph)]
     x, y = order[n // 2], order[-1]
     graph = nx.relabel_nodes(graph, {x: "x", y: "y"})
-    weights = {(a, b): w for (a, b), w in zip(graph.edges, np.random.default_rng(seed).uniform(0.5, 2, 99), strict=False)}
+    weights = {
+        (a, b): w for (a, b), w in zip(graph.edges, np.random.default_rng(seed).uniform(0.5, 2, 99), strict=False)
+    }
     nodes = list(graph)
     b = np.array([[weights.get((i, j), 0.0) for i in nodes] for j in nodes])
     total = np.linalg.inv(np.eye(len(nodes)) - b)
-    import pandas as pd
-
     cov = pd.DataFrame(total @ total.T, nodes, nodes)
     effect = total[nodes.index("y"), nodes.index("x")]
     for z, s in instruments(graph, "x", "y"):
@@ -205,7 +210,12 @@ def test_textbook_instruments():
 @pytest.fixture(scope="module")
 def confounded():
     return ck.SCM(
-        {"u": ck.linear(), "z": ck.linear(), "x": ck.linear({"z": 1.0, "u": 1.0}), "y": ck.linear({"x": 2.0, "u": -3.0})},
+        {
+            "u": ck.linear(),
+            "z": ck.linear(),
+            "x": ck.linear({"z": 1.0, "u": 1.0}),
+            "y": ck.linear({"x": 2.0, "u": -3.0}),
+        },
         hidden=["u"],
     )
 
@@ -226,7 +236,7 @@ def test_two_stage_intervals_cover_the_effect_that_regression_misses(confounded)
 
 def test_bad_input_is_named(confounded):
     graph = parse("z -> x -> y; x <-> y")
-    with pytest.raises(ValueError, match="did you mean 'z'|Known"):
+    with pytest.raises(ValueError, match="unknown variable of the graph"):
         adjustment_sets(graph, "q", "y")
     with pytest.raises(ValueError, match="hidden"):
         adjustment_sets(graph, "u_x_y", "y")
@@ -247,4 +257,4 @@ def test_bad_input_is_named(confounded):
         two_stage_least_squares(confounded.graph, frame.assign(z=1.0), {"x": 1.0}, "y", seed=0)
     with pytest.raises(ValueError, match="searched"):
         names = ", ".join(f"a{i}" for i in range(13))
-        optimal_adjustment(parse(f"x -> y; x <-> a0; a0 <-> y; a1 -> y; {names} -> x; h <-> y"), "x", "y")
+        optimal_adjustment(parse(f"x -> y; {names} -> x; h <-> y"), "x", "y")

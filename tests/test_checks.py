@@ -92,7 +92,7 @@ def test_what_is_set_outside_the_data_gets_no_verdict_on_the_true_distribution(l
 
 
 def test_discrete_variables_get_shares_and_no_verdict():
-    table = {"s": ck.mechanisms.table([], [0.3, 0.7]), "t": ck.logistic({"s": 1.0}), "y": ck.linear({"t": 2.0})}
+    table = {"s": ck.mechanisms.table({}, [0.3, 0.7]), "t": ck.logistic({"s": 1.0}), "y": ck.linear({"t": 2.0})}
     scm = ck.SCM(table)
     checks = check_counterfactuals(scm, scm, n=300, seed=0)
     error = rows(checks, "error", "t")

@@ -242,3 +242,9 @@ def test_the_fuzz_finds_a_rule_that_is_wrong_and_a_formula_that_is_wrong(monkeyp
         monkeypatch.setattr(identification, "identify", found)
         counts = metrics("do_calculus", question="effect", graphs=graphs)
         assert counts[direction] == counts["wrong"] > 0 == counts["raised"], counts
+
+
+def test_an_application_says_in_words_what_it_found():
+    graph = textbook("front_door")
+    assert repr(applies(graph, 2, y="m", z="x")).startswith("P(m | do(x)) = P(m | x). Rule 2")
+    assert repr(applies(graph, 2, y="y", z="x")).startswith("P(y | do(x)) and P(y | x) may differ. Rule 2")

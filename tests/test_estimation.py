@@ -67,7 +67,7 @@ def test_same_seed_same_scm():
         (ck.graphs.parse("x -> y"), {"y": 1.0}, {}, "'y' is constant"),
         (ck.graphs.parse("x -> y"), {"y": np.nan}, {}, "NaN"),
         (ck.graphs.parse("x -> y"), {"y": "a"}, {}, "not numeric"),
-        (ck.graphs.parse("x -> y"), {"y": [0, 1] * 25}, {}, r"'y' holds integers.*astype\({'y': float}\)"),
+        (ck.graphs.parse("x -> y"), {"y": range(50)}, {}, r"'y' holds integers.*astype\({'y': float}\)"),
         (ck.graphs.parse("x -> y"), {}, {"mechanism": "lineer"}, "did you mean 'linear'"),
         (ck.graphs.parse("x -> y"), {}, {"noise": "gauss"}, "unknown noise 'gauss'"),
     ],

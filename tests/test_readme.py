@@ -69,3 +69,14 @@ def test_the_options_of_bench_exist():
     done = subprocess.run([sys.executable, "-m", "causalkit.cli", "bench", "--help"], capture_output=True, text=True)
     for option in set(re.findall(r"--[a-z-]+", "".join(re.findall(r"causalkit bench .*", TEXT)))):
         assert option in done.stdout, option
+
+
+def test_the_lines_on_counterfactuals_and_identification_run(capsys):
+    code = re.search(r"## What would have been.*?```python\n(.*?)```", TEXT, re.DOTALL).group(1)
+    namespace: dict = {}
+    exec(code, namespace)
+    printed = capsys.readouterr().out
+    assert "rule 3" in printed and "graph_share" in printed
+    effect = namespace["estimand"].estimate(namespace["frame"], do={"x": 1.0}, bootstrap=50, seed=1)
+    assert effect.low < 1.0 < effect.high
+    assert namespace["checks"].passed

@@ -119,7 +119,7 @@ def _found(control: Control, n: int, seed: int) -> pd.DataFrame:
     checks = check_counterfactuals(learned, control.truth, n=n, references={}, seed=integer(seed, "asked"))
     table = checks.summary()
     table = table[table["unit"].isin(["sd", "MMD²", "p", "values"]) & ~table["what"].str.startswith("mean of")]
-    table["needs_truth"] = (table["check"] == "error") | table["what"].str.contains("true")
+    table["needs_truth"] = (table["check"] == "error") | table["what"].str.contains("true|^effect of")
     table["what"] = table["what"].where(table["check"] != "error", "error of a counterfactual")
     table = table.sort_values("worst", ascending=False, kind="stable").drop_duplicates(["check", "what"]).sort_index()
     return table.rename(columns={"worst": "value"}).set_index(["check", "what"])[

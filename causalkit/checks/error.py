@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 
@@ -47,11 +48,18 @@ def _error(units: Units, answer: pd.DataFrame, true: pd.DataFrame | None, name: 
 def _line(units: Units, case: Case, name: str, value: float, against: str, reference: float) -> Line:
     part = f"{value / reference:.2g} of it" if reference > 0 else "it has none"
     where = "" if case.inside else "; outside the data"
-    if name in units.discrete:
-        where += "; not identified: other mechanisms with the same probabilities answer otherwise"
+    if _drawn_between(units, case, name):
+        where += "; not identified: other discrete mechanisms with the same probabilities answer otherwise"
     unit = "share wrong" if name in units.discrete else "sd"
     why = f"between zero and {against}: {part}{where}"
     return Line("error", name, case.label, value, unit, against, reference, why=why)
+
+
+def _drawn_between(units: Units, case: Case, name: str) -> bool:
+    """Whether a discrete variable that the intervention moves is this one, or one of its causes."""
+    graph = units.learned.graph if units.truth is None else units.truth.graph
+    moved = units.descendants(list(case.do), truly=True)
+    return bool(units.discrete & moved & ({name} | nx.ancestors(graph, name)))
 
 
 def additive_reference(units: Units, n: int, seed: int) -> dict[str, SCM]:

@@ -49,6 +49,7 @@ def two_worlds(*, n: int = 10_000, seed: Seed) -> Exhibit:
         >>> bool(shown.table.loc[["seen: MMD² of (x, y)", "done: MMD² of y, do(x = 1)"], "within the limit"].all())
         True
     """
+
     def turn(x: torch.Tensor) -> torch.Tensor:
         return torch.where(x[:, 0] > 0, -1.0, 1.0).double()
 

@@ -53,6 +53,16 @@ def _nothing(ax: Axes, title: str, words: str) -> None:
     ax.text(0.5, 0.5, words, ha="center", va="center", color="0.4", fontsize=9, transform=ax.transAxes)
 
 
+def _decades(ax: Axes, least: float, most: float) -> None:
+    """A logarithmic axis from one power of ten to another, so that it has labels however near its points lie."""
+    from matplotlib.ticker import NullFormatter
+
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ax.set_xlim(10.0 ** np.floor(np.log10(min(low, least)) + 1e-9), 10.0 ** np.ceil(np.log10(max(high, most)) - 1e-9))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
 def _legend(ax: Axes) -> None:
     ax.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, handletextpad=0.2)
 
@@ -78,7 +88,7 @@ def _errors(ax: Axes, lines: pd.DataFrame) -> None:
         y = some["what"].map(spots).to_numpy(float) + shift
         ax.scatter(x, y, s=24, marker=marker, facecolor=edge if marker == "x" else face, edgecolor=None if marker == "x"
                    else edge, linewidths=1.0, alpha=0.85, label=label)  # fmt: skip
-    ax.set_xscale("log")
+    _decades(ax, 0.1, 1.0)
     unit = "sd" if set(lines["unit"]) == {"sd"} else "sd, or share of units (discrete)"
     _names(ax, names, title, f"root mean square error, {unit}; a dot an intervention")
     _legend(ax)
@@ -98,22 +108,23 @@ def _axioms(ax: Axes, lines: pd.DataFrame) -> None:
 
 
 def _populations(ax: Axes, lines: pd.DataFrame) -> None:
-    cause = lines["intervention"].str.replace(r" = [^,]*", "", regex=True)
+    cause = lines["intervention"].str.replace(r"( = | from )[^,]*", "", regex=True)
     names = list(dict.fromkeys(cause))
-    for k, (what, shift) in enumerate(zip(dict.fromkeys(lines["what"]), (-0.15, 0.15, 0.3), strict=False)):
-        some = lines[lines["what"] == what]
-        x = (some["value"] / some["limit"]).to_numpy(float)
-        y = cause[some.index].map({name: j for j, name in enumerate(names)}).to_numpy(float) + shift
+    spots = cause.map({name: j for j, name in enumerate(names)}).to_numpy(float)
+    what = lines["what"].where(~lines["what"].str.startswith("effect of"), "effect, to the identified one")
+    words = {"holds": "", "fails": ", fails", "no verdict": ", outside the data"}
+    for k, series in enumerate(dict.fromkeys(what)):
+        colour = COLOURS[(0, 2, 3)[k % 3]]
         for verdict, (marker, _) in LOOKS.items():
-            chosen = (some["verdict"] == verdict).to_numpy()
-            colour = COLOURS[(0, 2, 3)[k]]
-            kind = {"holds": "", "fails": ", fails", "no verdict": ", outside the data"}[verdict]
+            chosen = ((what == series) & (lines["verdict"] == verdict)).to_numpy()
             if chosen.any():
-                ax.scatter(x[chosen], y[chosen], s=30, marker=marker, facecolor="none" if "out" in kind else colour,
-                           edgecolor=colour, label=what + kind)  # fmt: skip
+                x = (lines["value"] / lines["limit"])[chosen].clip(1e-3, 1e3)
+                face = "none" if verdict == "no verdict" else colour
+                ax.scatter(x, spots[chosen] + 0.22 * (k - 1), s=30, marker=marker, facecolor=face, edgecolor=colour,
+                           label=series + words[verdict])  # fmt: skip
     ax.axvline(1.0, color="0.35", ls="--", lw=1.2)
-    ax.set_xscale("log")
-    _names(ax, names, "3  Population: counterfactuals against draws under do()", "distance / its limit (1, dashed)")
+    _decades(ax, 0.1, 10.0)
+    _names(ax, names, "3  Population: counterfactuals against do()", "distance / its limit (1, dashed); at most 1000")
     _legend(ax)
 
 

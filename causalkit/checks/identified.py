@@ -5,6 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 
+from causalkit.checks.axioms import LIMIT
 from causalkit.checks.units import Case, Line, Units
 from causalkit.identification import identify
 from causalkit.seeds import integer
@@ -47,7 +48,7 @@ def _compared(units: Units, graph: nx.DiGraph, x: str, y: str, level: float) -> 
         return Line.unknown("population", what, str(error), where, "sd")
     said = float((units.imagined({x: high})[y] - units.imagined({x: low})[y]).mean())
     # twice the variance: of the estimate, and of the model, which learned from rows as well
-    limit = float(norm.isf(level / 2)) * 2**0.5 * found.se / units.sd[y]
+    limit = max(float(norm.isf(level / 2)) * 2**0.5 * found.se / units.sd[y], LIMIT)  # where no path is, se is 0
     why = f"model {said:.3g}, estimand {found.value:.3g} ({estimand.strategy}, {found.method})"
     why += "" if units.truth is not None else "; by the model's own graph"
     return Line.judged("population", what, where, abs(said - found.value) / units.sd[y], limit, "sd",

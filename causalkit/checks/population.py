@@ -102,12 +102,14 @@ def _against(units: Units, case: Case, whose: str, scm: SCM, alike: pd.DataFrame
 def _means(units: Units, case: Case, true: pd.DataFrame) -> list[Line]:
     """The mean over the population beside the true one, of the same units; the reference is its Monte-Carlo error."""
     lines = []
+    where = "" if case.inside else "; outside the data"
     moved = units.descendants(list(case.do)) | units.descendants(list(case.do), truly=True)
     for name in (v for v in units.learned.variables if v in moved):
         value = abs(float(case.imagined[name].mean() - true[name].mean())) / units.sd[name]
         floor = float(true[name].std(ddof=1)) / len(true) ** 0.5 / units.sd[name]
+        unit = "codes" if name in units.discrete else "sd"
+        why = f"distance from the true mean of the same units{where}"
         lines.append(
-            Line("population", f"mean of {name}", case.label, value, "sd", "1 se of the true mean", floor,
-                 why="distance from the true mean of the same units" + ("" if case.inside else "; outside the data"))
-        )  # fmt: skip
+            Line("population", f"mean of {name}", case.label, value, unit, "1 se of the true mean", floor, why=why)
+        )
     return lines

@@ -24,7 +24,7 @@ RULES = {
 """What each rule does."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Application:
     """Whether a rule may be used on P(y | do(x), z or do(z), w), and why. True where it may. Made by `applies`.
 
@@ -60,6 +60,9 @@ class Application:
 
     def __bool__(self) -> bool:
         return not self.open_path
+
+    def __repr__(self) -> str:
+        return f"{self.equation if self else ' and '.join(self.sides) + ' may differ'}. {self.why}"
 
     @property
     def sides(self) -> tuple[str, str]:

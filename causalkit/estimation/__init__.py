@@ -7,8 +7,9 @@ right as far as the graph, the form of the noise and the absence of hidden commo
 from causalkit.estimation.diagnostics import diagnose
 from causalkit.estimation.effects import effect_errors
 from causalkit.estimation.ensemble import Ensemble, fit_ensemble
-from causalkit.estimation.fit import FITS, LEARNERS, fit_scm
+from causalkit.estimation.fit import FITS, fit_scm
 from causalkit.estimation.learned import ExtrapolationWarning, LearnedSCM
+from causalkit.estimation.learners import LEARNERS
 from causalkit.estimation.regressions import REGRESSIONS
 
 __all__ = [

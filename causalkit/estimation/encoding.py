@@ -44,7 +44,7 @@ class Encoding:
         levels = tuple(int(v.max()) + 1 if d else None for v, d in zip(values, discrete, strict=True))
         centre = [0.0 if d else float(v.mean()) for v, d in zip(values, discrete, strict=True)]
         scale = [1.0 if d else float(v.std()) or 1.0 for v, d in zip(values, discrete, strict=True)]
-        return cls(torch.tensor(centre).double(), torch.tensor(scale).double(), levels)
+        return cls(torch.tensor(centre, dtype=torch.float64), torch.tensor(scale, dtype=torch.float64), levels)
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -27,8 +27,8 @@ class Fitted:
     """How an SCM was fitted.
 
     Attributes:
-        table: A row a variable: mechanism, noise, rows it was fitted to, log_likelihood (held-out mean, nats; NaN where
-            no rows could be held out).
+        table: A row a variable: mechanism, the learner; noise, its family; log_likelihood, the held-out mean in nats
+            (NaN below 50 rows).
         mechanisms: As they were fitted, before any do() or shift.
         rows: Rows for the diagnostics, held out where there are enough.
         ranges: Variable -> (least, greatest) of its data.
@@ -71,7 +71,7 @@ class LearnedSCM(SCM):
 
     @property
     def report(self) -> pd.DataFrame:
-        """A row a variable: mechanism, noise, rows, log_likelihood (held-out mean, nats), the columns of `ck.diagnose`.
+        """A row a variable: mechanism, noise, log_likelihood (held-out mean, nats), and the columns of `ck.diagnose`.
 
         It is about the fit, whatever was done to the SCM since.
         """

@@ -1,7 +1,10 @@
-"""The complete algorithms ID, by the library causaleffect, and IDC on top: the one place that knows its classes.
+"""The complete algorithm ID, by the library causaleffect, and IDC on top: the one place that knows its classes.
 
-Sources: Shpitser and Pearl (2006a), Identification of joint interventional distributions (ID; the hedge); Shpitser
-and Pearl (2006b), Identification of conditional interventional distributions (IDC).
+`identify` takes from here whether there is a formula, and the hedge if there is none; the formula that it returns is
+that of `derivation`. The library's own (0.1.0) is wrong on rare graphs, in which a c-component has to be taken apart
+twice: it may then sum over a variable that is set. Sources: Shpitser and Pearl (2006a), Identification of joint
+interventional distributions (ID; the hedge); Shpitser and Pearl (2006b), Identification of conditional interventional
+distributions (IDC).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ variables set by do(), the effect falls into factors P(c | do(parents of c)), a 
 the c-component around it in the whole graph by summing out and by conditioning, and the latter is P(v_j | v_before) by
 rules 1 to 3. `back_door` and `front_door` write the textbooks' derivations.
 
-A derivation ends with its own formula. The library behind `complete.formula` may write the same effect in other words;
+A derivation ends with its own formula. `complete.formula`, the library's, may write the same effect in other words;
 tests hold both against the truth. Sources: Tian and Pearl (2002), A general identification condition for causal
 effects; Huang and Valtorta (2006), Pearl's calculus of intervention is complete; Shpitser and Pearl (2006b), for z.
 """

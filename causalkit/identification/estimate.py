@@ -53,8 +53,8 @@ def estimate(
         method: "plug-in": the formula on frequencies; all columns discrete. "doubly-robust" (discrete treatments),
             "regression", "weighting": adjustment on smooth surfaces, see `adjusting.adjusted`; regression is also the
             front door's. "linear": the same with straight lines, which alone may be drawn beyond the data.
-            "simulation": any formula of sums and products, see `simulation`. "auto": plug-in for discrete data; else
-            doubly-robust for discrete treatments, regression for real ones, simulation where neither fits.
+            "simulation": any formula of sums and products, see `simulation`. "auto": plug-in for discrete data, else
+            the first of doubly-robust, regression and simulation that fits.
         bootstrap: How many resamples of the rows make the interval.
         level: Of the interval.
         seed: Of the resampling.
@@ -121,8 +121,7 @@ def _smoothed(
 ) -> Estimate:
     data, *others = sorted(frames.values(), key=lambda frame: -len(set(estimand.outcome) & set(frame)))
     targets, levels = _targets(data, estimand.outcome)
-    method = _chosen(estimand, data, method)
-    estimators, notes = [], []
+    method, estimators, notes = _chosen(estimand, data, method), [], []
     for at in filter(None, (do, versus)):
         if estimand.strategy == "transport":
             one, note = _transported(estimand, data, others, targets, dict(at), given, method)
@@ -150,9 +149,7 @@ def _chosen(estimand: Estimand, data: pd.DataFrame, method: str) -> str:
     if estimand.strategy == "back-door":
         fitting = ["doubly-robust"] * treatments + ["regression", "linear"]
         fitting += ["weighting"] * (treatments or len(estimand.do) == 1)
-    elif estimand.strategy in ("front-door", "no effect") and not (
-        estimand.given and estimand.strategy == "front-door"
-    ):
+    elif estimand.strategy in ("front-door", "no effect"):
         fitting = ["regression", "linear"]
     elif estimand.strategy == "transport":
         if not estimand.steps:
@@ -260,11 +257,8 @@ def _check_question(
 ) -> None:
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    for role, values, wanted in (
-        ("do", do, estimand.do),
-        ("given", given, estimand.given),
-        ("versus", versus, estimand.do),
-    ):
+    asked = (("do", do, estimand.do), ("given", given, estimand.given), ("versus", versus, estimand.do))
+    for role, values, wanted in asked:
         if values is None:
             continue
         if not isinstance(values, Mapping):

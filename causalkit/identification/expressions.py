@@ -122,11 +122,8 @@ def free(expression: Expression) -> frozenset[str]:
     """
     if isinstance(expression, Probability):
         return frozenset((*expression.of, *expression.given, *expression.do))
-    if isinstance(expression, Sum):
-        return free(expression.term) - set(expression.over)
-    if isinstance(expression, Product):
-        return frozenset().union(*map(free, expression.terms))
-    return free(expression.top) | free(expression.bottom)
+    inside: frozenset[str] = frozenset().union(*map(free, _parts(expression)))
+    return inside.difference(expression.over) if isinstance(expression, Sum) else inside
 
 
 def evaluate(expression: Expression, source: Law) -> Joint:
@@ -257,15 +254,9 @@ def latex_name(name: str) -> str:
 
 
 _PLAIN = _Style(str, "do({})", " | ", "sum_{{{}}} {}", "[{}] / [{}]", ("(", ")"), "P_{}", " ")
+_BIG = (r"\Big(", r"\Big)")
 _LATEX = _Style(
-    name=latex_name,
-    do=r"\mathrm{{do}}({})",
-    bar=r" \mid ",
-    total=r"\sum_{{{}}} {}",
-    ratio=r"\frac{{{}}}{{{}}}",
-    big=(r"\Big(", r"\Big)"),
-    population="P^{{{}}}",
-    times=r" \, ",
+    latex_name, r"\mathrm{{do}}({})", r" \mid ", r"\sum_{{{}}} {}", r"\frac{{{}}}{{{}}}", _BIG, "P^{{{}}}", r" \, "
 )
 
 

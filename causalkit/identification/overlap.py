@@ -18,8 +18,8 @@ __all__ = ["at_level", "check_mediators", "check_overlap", "check_seen", "check_
 
 CHANCE = 1e-6
 """A part of the population without the treatment counts if chance would leave it empty less often than this."""
-TOLERATED = {"levels": 0.05, "values": 0.2}
-"""The share of rows without overlap above which there is no estimate; below it is said in the estimate's note. Of a real
+TOLERATED = {"levels": 0.08, "values": 0.2}
+"""The share of rows without overlap above which there is no estimate; below it is said in the note. Of a real
 treatment it is larger, as half a standard deviation is an arbitrary neighbourhood, and a curve bridges some of it."""
 
 
@@ -53,7 +53,7 @@ def at_level(frame: pd.DataFrame, values: Mapping[str, float]) -> np.ndarray:
 
 
 def check_overlap(
-    frame: pd.DataFrame, values: Mapping[str, float], covariates: list[str], *, what: str | None = None
+    frame: pd.DataFrame, values: Mapping[str, float], covariates: list[str], *, what: str = "", real: bool | None = None
 ) -> str:
     """A note on overlap: empty where every part of the population has rows with (or near) these values.
 
@@ -61,19 +61,19 @@ def check_overlap(
     population about which the data are silent.
 
     Raises:
-        PositivityError: Such parts hold more than 5% of the rows (20% if a value is real); the largest is described.
+        PositivityError: Such parts hold more than 8% of the rows (20% if a value is real); the largest is described.
     """
     from sklearn.tree import DecisionTreeClassifier
 
     near = at_level(frame, values)
-    wanted = ", ".join(f"{n} {'=' if is_discrete(frame[n]) else 'near'} {v:g}" for n, v in values.items())
-    wanted = wanted if what is None else what
+    wanted = what or ", ".join(f"{n} {'=' if is_discrete(frame[n]) else 'near'} {v:g}" for n, v in values.items())
+    real = real or not all(is_discrete(frame[n]) for n in values)
     if not near.any():
         raise PositivityError(f"no row has {wanted}: ask for values that occur together in the data")
     if near.all() or not covariates:
         return ""
     x = frame[covariates].to_numpy(np.float64)
-    tree = DecisionTreeClassifier(min_samples_leaf=max(10, len(x) // 50), random_state=0)
+    tree = DecisionTreeClassifier(min_samples_leaf=max(20, len(x) // 20), random_state=0)
     leaf = tree.fit(x, near).apply(x)
     empty = [(int((leaf == k).sum()), k) for k in np.unique(leaf) if not near[leaf == k].any()]
     empty = [(count, k) for count, k in empty if count * np.log1p(-near.mean()) < np.log(CHANCE)]
@@ -81,7 +81,7 @@ def check_overlap(
         return ""
     share, (count, largest) = sum(c for c, _ in empty) / len(x), max(empty)
     where = _path(tree.tree_, largest, covariates)
-    if share > TOLERATED["levels" if all(is_discrete(frame[n]) for n in values) else "values"]:
+    if share > TOLERATED["values" if real else "levels"]:
         raise PositivityError(
             f"no row has {wanted} where {where} ({count / len(x):.0%} of the rows; {share:.0%} with other such places):"
             " the data are silent there. Ask about values that occur everywhere, leave these rows out and say so, or "
@@ -90,17 +90,17 @@ def check_overlap(
     return f"no row has {wanted} where {where}: {share:.1%} of the rows are extrapolated to"
 
 
-def check_shared(here: pd.DataFrame, there: pd.DataFrame, columns: list[str], what: str) -> str:
+def check_shared(here: pd.DataFrame, there: pd.DataFrame, columns: list[str], what: str, *, real: bool = False) -> str:
     """A note on whether rows like those of `there` occur in `here`, in these columns; `what` names `here`'s rows.
 
     Raises:
-        PositivityError: More than 5% of the rows lie where `here` has none.
+        PositivityError: More than 8% of the rows lie where `here` has none (20% where `real`).
     """
     if not columns or not len(there):
         return ""
     side = "here" if "here" not in columns else "here "
     both = pd.concat([here[columns].assign(**{side: 1}), there[columns].assign(**{side: 0})], ignore_index=True)
-    return check_overlap(both, {side: 1}, columns, what=what)
+    return check_overlap(both, {side: 1}, columns, what=what, real=real)
 
 
 def check_mediators(frame: pd.DataFrame, do: Mapping[str, float], mediators: list[str]) -> str:
@@ -116,7 +116,7 @@ def check_mediators(frame: pd.DataFrame, do: Mapping[str, float], mediators: lis
         column = frame[name]
         parts = [(f"{name} = {v:g}", column == v) for v in np.unique(column)] if is_discrete(column) else []
         parts = parts or [("a low " + name, column <= column.median()), ("a high " + name, column > column.median())]
-        notes += [check_shared(frame[chosen], near, mediators, what) for what, chosen in parts]
+        notes += [check_shared(frame[c], near, mediators, what, real=not is_discrete(column)) for what, c in parts]
     return "; ".join(note for note in notes if note)
 
 

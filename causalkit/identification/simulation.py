@@ -186,11 +186,11 @@ def _made(
     factor: Factor, data: pd.DataFrame, weights: np.ndarray, rows: Iterator[np.ndarray], cache: dict, count: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Rows of a ratio's top, with weight 1 each; what its recipe leaves open comes from the data's own rows."""
-    assert factor.inner is not None
-    made = {n for f in factor.inner for n in f.of}
-    loose = [n for n in dict.fromkeys(n for f in factor.inner for n in f.given) if n not in made]
+    recipe_of_top = factor.inner or ()
+    made = {n for f in recipe_of_top for n in f.of}
+    loose = [n for n in dict.fromkeys(n for f in recipe_of_top for n in f.given) if n not in made]
     drawn = _marginal(data, weights, loose, next(rows))
-    for inner in factor.inner:
+    for inner in recipe_of_top:
         drawn = _draw(inner, data, weights, drawn, rows, cache)
     return drawn, np.ones(count)
 

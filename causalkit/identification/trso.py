@@ -51,17 +51,18 @@ def trso(
         undirected=[(code[a], code[b]) for a, b in sorted(map(sorted, pairs))],
     )
     domains = {name: dsl.Population(f"D{i}") for i, name in enumerate(sources)}
-    moved = {name: [code[v] for v in _observed(graph, source.changed)] for name, source in sources.items()}
     diagrams = {
-        domains[name]: y0.create_transport_diagram(nodes_to_transport=moved[name], graph=mixed) for name in sources
+        domains[n]: y0.create_transport_diagram(
+            nodes_to_transport=[code[v] for v in _observed(graph, s.changed)], graph=mixed
+        )
+        for n, s in sources.items()
     }
-    start = dsl.PopulationProbability(
-        population=dsl.TARGET_DOMAIN, distribution=dsl.Distribution.safe(list(code.values()))
-    )
     query = y0.TRSOQuery(
         target_interventions={code[v] for v in do},
         target_outcomes={code[v] for v in outcome},
-        expression=start,
+        expression=dsl.PopulationProbability(
+            population=dsl.TARGET_DOMAIN, distribution=dsl.Distribution.safe(list(code.values()))
+        ),
         active_interventions=set(),
         domain=dsl.TARGET_DOMAIN,
         domains=set(domains.values()),

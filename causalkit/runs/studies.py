@@ -1,4 +1,4 @@
-"""The five lesson notebooks in order, on simulated and on real data: one study each."""
+"""The six lesson notebooks in order, on simulated and on real data: one study each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from causalkit.runs.warm import Warm
 
 __all__ = ["STUDIES", "plan_study", "run_study"]
 
-NOTEBOOKS = ("01_scm_and_shifts", "02_discovery", "03_causal_training", "04_ablations", "05_counterfactuals")
+NOTEBOOKS = (
+    "01_scm_and_shifts",
+    "02_discovery",
+    "03_causal_training",
+    "04_ablations",
+    "05_counterfactuals",
+    "06_do_calculus",
+)
 
 #: Study -> notebook (a shipped one's name, or a path) -> parameters.
 STUDIES: dict[str, dict[str, dict[str, object]]] = {

@@ -4,6 +4,7 @@ The drawing function is plain Python, `draw(strength=1.0) -> (figure, sentence)`
 figure, which reads without a kernel, and again by `explore` whenever a control moves.
 """
 
+from causalkit.widgets.ask import ask
 from causalkit.widgets.crossing import Crossing, crossing
 from causalkit.widgets.explore import choice, explore, slider
 from causalkit.widgets.laboratory import DIAL, ShiftLab, shift_lab
@@ -15,6 +16,7 @@ __all__ = [
     "Crossing",
     "ShiftLab",
     "Workbench",
+    "ask",
     "choice",
     "crossing",
     "explore",
