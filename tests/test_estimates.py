@@ -220,3 +220,12 @@ def test_a_missing_column_and_too_few_rows():
         estimate(estimand, frame.head(5), {"x": 1}, seed=0)
     with pytest.raises(ValueError, match="one population"):
         estimate(estimand, {"lab": frame}, {"x": 1}, seed=0)
+
+
+def test_a_value_in_the_tail_of_the_treatment_is_refused_from_both_sides():
+    scm = ck.SCM({"z": ck.linear(), "t": ck.linear({"z": 1.0}), "y": ck.linear({"t": 1.0, "z": 2.0})})
+    estimand, frame = ck.identify(scm, "y", "t"), scm.sample(2000, seed=0)
+    for value in (-4.0, -3.0, 3.0, 4.0):
+        with pytest.raises(PositivityError, match="near -?[34]"):
+            estimand.estimate(frame, do={"t": value}, bootstrap=2, seed=0)
+        assert abs(estimand.estimate(frame, do={"t": value}, method="linear", bootstrap=2, seed=0).value - value) < 0.5

@@ -17,7 +17,9 @@ from causalkit.identification.smooth import is_discrete
 __all__ = ["at_level", "check_mediators", "check_overlap", "check_seen", "check_shared"]
 
 CHANCE = 1e-6
-"""A part of the population without the treatment counts if chance would leave it empty less often than this."""
+"""Parts of the population without the treatment count if chance would leave them empty less often than this."""
+FEWEST = 20
+"""The least number of rows near a real value for which the rest of the population can be asked about."""
 TOLERATED = {"levels": 0.08, "values": 0.2}
 """The share of rows without overlap above which there is no estimate; below it is said in the note. Of a real
 treatment it is larger, as half a standard deviation is an arbitrary neighbourhood, and a curve bridges some of it."""
@@ -62,6 +64,7 @@ def check_overlap(
 
     Raises:
         PositivityError: Such parts hold more than 8% of the rows (20% if a value is real); the largest is described.
+            Fewer than 20 rows are near a real value.
     """
     from sklearn.tree import DecisionTreeClassifier
 
@@ -72,12 +75,16 @@ def check_overlap(
         raise PositivityError(f"no row has {wanted}: ask for values that occur together in the data")
     if near.all() or not covariates:
         return ""
+    if real and near.sum() < FEWEST:
+        raise PositivityError(
+            f"only {near.sum()} of {len(near)} rows have {wanted}: too few to see who is among them. Ask about a value "
+            "that occurs more often, or assume a straight line with method='linear'"
+        )
     x = frame[covariates].to_numpy(np.float64)
     tree = DecisionTreeClassifier(min_samples_leaf=max(20, len(x) // 20), random_state=0)
     leaf = tree.fit(x, near).apply(x)
     empty = [(int((leaf == k).sum()), k) for k in np.unique(leaf) if not near[leaf == k].any()]
-    empty = [(count, k) for count, k in empty if count * np.log1p(-near.mean()) < np.log(CHANCE)]
-    if not empty:
+    if sum(count for count, _ in empty) * np.log1p(-near.mean()) >= np.log(CHANCE):
         return ""
     share, (count, largest) = sum(c for c, _ in empty) / len(x), max(empty)
     where = _path(tree.tree_, largest, covariates)

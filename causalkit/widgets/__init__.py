@@ -9,12 +9,14 @@ from causalkit.widgets.crossing import Crossing, crossing
 from causalkit.widgets.explore import choice, explore, slider
 from causalkit.widgets.laboratory import DIAL, ShiftLab, shift_lab
 from causalkit.widgets.quiz import quiz
+from causalkit.widgets.unit import Unit, unit
 from causalkit.widgets.workbench import Workbench, workbench
 
 __all__ = [
     "DIAL",
     "Crossing",
     "ShiftLab",
+    "Unit",
     "Workbench",
     "ask",
     "choice",
@@ -23,5 +25,6 @@ __all__ = [
     "quiz",
     "shift_lab",
     "slider",
+    "unit",
     "workbench",
 ]
