@@ -172,3 +172,42 @@ def test_the_shift_is_dragged_until_erm_and_the_causes_cross(lab, tmp_path):
         box.get_by_text("may move, and the causes with it").wait_for(timeout=30_000)
         box.get_by_text("erm is ahead").wait_for(timeout=30_000)
         box.screenshot(path=str(shots / "crossing_concept.png"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", ["05_counterfactuals.ipynb"], indirect=True)
+def test_one_unit_moves_while_the_intervention_is_dragged(lab, tmp_path):
+    with executed(lab) as page:
+        box = page.locator(".widget-vbox", has_text="Change, sd")
+        words, picture = box.locator("p[role=status]"), box.locator(".widget-image")
+        words.wait_for(timeout=300_000)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=400_000)  # a busy kernel follows no drag
+        shots = Path(os.environ.get("SCREENSHOTS", tmp_path))
+        drag = box.get_by_role("slider").nth(0)
+        drag.scroll_into_view_if_needed()
+        box.get_by_text("(+1 sd), its y would have been").wait_for(timeout=30_000)
+        box.screenshot(path=str(shots / "unit_before.png"))
+        shown = picture.get_attribute("src")
+        drag.focus()
+        page.keyboard.press("ArrowLeft")
+        box.get_by_text("(+0.5 sd), its y would have been").wait_for(timeout=30_000)
+        page.keyboard.press("ArrowLeft")
+        box.get_by_text("nothing changes, and y has to come back").wait_for(timeout=30_000)
+        assert picture.get_attribute("src") != shown
+        model = box.get_by_role("combobox").nth(1)
+        model.select_option("vae")  # whose unit does not come back
+        box.get_by_text("by vae").first.wait_for(timeout=30_000)
+        box.screenshot(path=str(shots / "unit_vae.png"))
+        place = drag.bounding_box()
+        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 60, y, steps=8)
+        box.get_by_text("Had x1 been").wait_for(timeout=30_000)  # the mouse is still down: it follows the drag
+        page.mouse.up()
+        box.get_by_role("slider").nth(1).focus()
+        page.keyboard.press("ArrowRight")
+        box.get_by_text("Row 1 has").wait_for(timeout=30_000)
+        box.get_by_role("combobox").nth(0).select_option("x3")
+        box.get_by_text("y is no effect of x3, and has to stay").wait_for(timeout=30_000)
+        box.screenshot(path=str(shots / "unit.png"))

@@ -30,7 +30,8 @@ def random_flow(seed, wild):
     numbers = [torch.randn(a, b, generator=draw).double() * wild / a**0.5 for a, b in ((2, 8), (8, width(True)))]
     biases = tuple(torch.randn(w.shape[1], generator=draw).double() for w in numbers)
     encoding = Encoding(torch.zeros(2).double(), torch.ones(2).double(), (None, None))
-    network = Network(encoding, torch.randn(2, generator=draw).double(), tuple(numbers), biases)
+    low = torch.full((2,), -4.0).double()
+    network = Network(encoding, torch.randn(2, generator=draw).double(), low, -low, tuple(numbers), biases)
     return Flow(("a", "b"), Noise(), network, centre=0.5, spread=2.0)
 
 
@@ -102,8 +103,9 @@ def test_a_cut_network_is_that_of_the_stack():
     x, mask = side_by_side(frame, parents)
     stack = Stack.start(mask, (8, 8), 3, ["a", "b", "c"], last=1.0, seed=0)
     for j, heard in enumerate(parents):
-        alone = stack.cut(j, Encoding.fit(frame, heard), torch.zeros(len(heard)).double())
-        numbers = alone(torch.from_numpy(frame[heard].to_numpy(copy=True))).expand(50, -1)
+        encoding, values = Encoding.fit(frame, heard), torch.from_numpy(frame[heard].to_numpy(copy=True))
+        alone = stack.cut(j, encoding, torch.zeros(len(heard)).double(), encoding(values))
+        numbers = alone(values).expand(50, -1)
         assert torch.allclose(numbers.float(), stack(x)[j], atol=1e-5)
 
 

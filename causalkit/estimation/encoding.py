@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-__all__ = ["Encoding", "side_by_side"]
+__all__ = ["Encoding", "in_order", "side_by_side"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,21 @@ def _hot(codes: Tensor, levels: int) -> Tensor:
     return (1 - (codes.clamp(0, levels - 1).unsqueeze(1) - places).abs()).clamp_min(0)
 
 
+def in_order(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """These names in the order of the frame's columns.
+
+    Example:
+        >>> in_order(pd.DataFrame({"a": [0.0], "b": [0.0], "c": [0.0]}), ["c", "a"])
+        ['a', 'c']
+    """
+    wanted = set(names)
+    return [v for v in frame.columns if v in wanted]
+
+
 def side_by_side(frame: pd.DataFrame, parents: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
     """All these parents' columns [n, q], and which of them each variable sees [k, q]; float32, for training.
+
+    Columns come in the order of the frame, so each variable's parents have to be in that order too: see `in_order`.
 
     Example:
         >>> frame = pd.DataFrame({"x": [0.0, 2.0], "k": [0, 1]})
@@ -75,7 +88,7 @@ def side_by_side(frame: pd.DataFrame, parents: Sequence[Sequence[str]]) -> tuple
         tensor([[1., 0., 0.],
                 [1., 1., 1.]])
     """
-    every = [v for v in frame.columns if any(v in heard for heard in parents)]
+    every = in_order(frame, set().union(*parents))
     encoding = Encoding.fit(frame, every)
     owners = [v for v, width in zip(every, encoding.widths, strict=True) for _ in range(width)]
     mask = torch.tensor([[float(v in heard) for v in owners] for heard in parents]).reshape(len(parents), len(owners))

@@ -63,8 +63,8 @@ def fit_scm(
     | `auto`           | a variable at a time, one of linear, additive, location_scale, flow; or categorical |
 
     Where there is a choice, each candidate is fitted to four fifths of the rows (all but 2,000 of more than 10,000) and
-    scored by its log-likelihood on the others; the simplest is taken that the best one beats by no more than the
-    standard error of the gain. Regressions and tables are then fitted again to all rows. `auto` tries the two that are
+    scored by its log-likelihood on the others; the simplest is taken that the best one beats by no more than two
+    standard errors of the gain. Regressions and tables are then fitted again to all rows. `auto` tries the two that are
     slow only where additive noise leaves a dependence on a parent (HSIC on up to 1,000 rows, p < 0.2). Columns of
     integers are discrete variables with codes 0 ... K - 1, and always get a discrete mechanism.
 
@@ -171,9 +171,11 @@ def _tried(
     """Variable -> learner -> mechanism: what is quick, and what is slow where nothing else is wanted or will do."""
     quick = {v: [[k for k in step if k not in _SLOW] for step in steps] for v, steps in wanted.items()}
     found = learn(train, quick)
+    slow = {v: [[k for k in step if k in _SLOW] for step in steps] for v, steps in wanted.items()}
     some = pd.concat([held, train.head(1000)]).head(1000)
-    doubtful = [v for v in wanted if not found[v] or _leaves_dependence(list(found[v].values()), some, v)]
-    slow = {v: [[k for k in step if k in _SLOW] for step in wanted[v]] for v in doubtful}
+    for v in [v for v, steps in slow.items() if any(steps) and found[v]]:
+        if not _leaves_dependence(list(found[v].values()), some, v):
+            del slow[v]
     for v, more in learn(train, slow).items():
         found[v] |= more
     return found

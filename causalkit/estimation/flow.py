@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from causalkit.estimation.encoding import Encoding, side_by_side
+from causalkit.estimation.encoding import Encoding, in_order, side_by_side
 from causalkit.estimation.flow_mechanism import Flow, Location, LogScale, log_density, width
 from causalkit.estimation.stacked import Network, Stack, train
 from causalkit.mechanisms import LocationScale, Mechanism, Noise
@@ -26,7 +26,7 @@ def fit_flow(
     names: Sequence[str],
     *,
     spline: bool = True,
-    steps: int = 5000,
+    steps: int | None = None,
     hidden: Sequence[int] = (64, 64),
     seed: Seed,
 ) -> dict[str, Mechanism]:
@@ -43,9 +43,10 @@ def fit_flow(
         frame: The data [n, columns]; integer columns are discrete, and may be parents alone.
         names: The variables to learn.
         spline: Whether the noise's shape is learned; else it is normal, times a scale that depends on the parents.
-        steps: Steps of Adam, in batches of up to 1,024 rows.
+        steps: Steps of Adam, in batches of up to 1,024 rows; None: a quarter of the rows, from 500 to 5,000.
         hidden: Units in each hidden layer of a variable's network.
-        seed: Of the networks' first weights, keyed by variable, of the batches and of the rows held out (a tenth).
+        seed: Of the networks' first weights, keyed by variable, of the batches and of the rows held out (a
+            fifth, 2,000 at most).
 
     Returns:
         Variable -> a `Flow` with a spline, a `LocationScale` without.
@@ -58,7 +59,8 @@ def fit_flow(
         2
     """
     names, base = list(names), integer(seed, "flow")
-    lines = [_Line.fit(frame, name, list(graph.predecessors(name))) for name in names]
+    steps = min(max(500, len(frame) // 4), 5000) if steps is None else steps
+    lines = [_Line.fit(frame, name, in_order(frame, graph.predecessors(name))) for name in names]
     x, mask = side_by_side(frame, [line.parents for line in lines])
     y = torch.stack([line.remainder for line in lines]).float()
 
@@ -67,7 +69,7 @@ def fit_flow(
 
     stack = Stack.start(mask, hidden, width(spline), names, seed=base)
     (stack,) = train([stack], loss, len(frame), steps=steps, seed=base)
-    cuts = [stack.cut(j, line.encoding, line.slopes) for j, line in enumerate(lines)]
+    cuts = [stack.cut(j, line.encoding, line.slopes, line.columns) for j, line in enumerate(lines)]
     return {name: line.mechanism(cut, spline) for name, line, cut in zip(names, lines, cuts, strict=True)}
 
 
@@ -81,6 +83,7 @@ class _Line:
 
     parents: tuple[str, ...]
     encoding: Encoding
+    columns: Tensor
     slopes: Tensor
     centre: float
     spread: float
@@ -96,7 +99,8 @@ class _Line:
         weights = torch.linalg.lstsq(design, y.unsqueeze(1), driver="gelsd").solution[:, 0]
         rest = y - design @ weights
         unit = float(rest.std(correction=0))
-        return cls(tuple(parents), encoding, weights[:-1] / unit, -float(weights[-1]) / unit, 1 / unit, rest / unit)
+        middle, slopes = -float(weights[-1]) / unit, weights[:-1] / unit
+        return cls(tuple(parents), encoding, columns, slopes, middle, 1 / unit, rest / unit)
 
     def mechanism(self, network: Network, spline: bool) -> Mechanism:
         if spline:

@@ -203,15 +203,16 @@ def law_of(residual: Tensor, family: str | None, *, seed: int) -> Noise:
     likeliest = max(FAMILIES, key=lambda name: float(scores[name].mean()))
     if len(residual) >= 50:
         own = Empirical(scale=sd, location=middle, shape=Empirical.of(kept).shape).log_prob(held)
-        if simplest({likeliest: scores[likeliest], "own": own}, ((likeliest,), ("own",)), errors=2.0) == "own":
+        if simplest({likeliest: scores[likeliest], "own": own}, ((likeliest,), ("own",))) == "own":
             return Empirical(scale=scale, location=mean, shape=Empirical.of(residual).shape)
     return Noise(likeliest, scale, mean)
 
 
-def simplest(scores: Mapping[str, Tensor], steps: Sequence[Sequence[str]], errors: float = 1.0) -> str:
-    """The best of the first step, simplest first, that the best of all beats by no more than the gain's standard error.
+def simplest(scores: Mapping[str, Tensor], steps: Sequence[Sequence[str]], errors: float = 2.0) -> str:
+    """The best of the first step, simplest first, that the best of all beats by at most two standard errors.
 
-    Source: Breiman, Friedman, Olshen and Stone (1984), section 3.4.3, the one-standard-error rule, on paired rows.
+    Source: Breiman, Friedman, Olshen and Stone (1984), section 3.4.3, with two standard errors (of the gain, on paired
+    rows) in place of one: the best of several candidates gains one too often where the simplest is true.
 
     Args:
         scores: Name -> log-densities of the same held-out rows [n]; one that is not finite everywhere drops out.

@@ -124,15 +124,15 @@ class _Ask:
             graph = parse(self.text.value)
             answer = identify(graph, outcome, do, asked["W"] or None)
         except NotIdentifiable as error:
-            self.picture.value = _png(graph, asked)
-            self._say(str(error))
+            self._say(str(error), _png(graph, asked))
         except ValueError as error:
             self._say(str(error))
         else:
-            self.picture.value = _png(graph, asked)
+            self._say("", _png(graph, asked))
             self.words.value = f'<div role="status">{_answer(answer)}</div>'
 
-    def _say(self, words: str) -> None:
+    def _say(self, words: str, png: bytes = b"") -> None:
+        self.picture.value, self.picture.layout.display = png, None if png else "none"
         self.words.value = f'<p role="status">{html.escape(words)}</p>'
 
 

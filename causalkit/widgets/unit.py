@@ -14,11 +14,11 @@ import pandas as pd
 
 from causalkit.errors import check_frame, unknown
 from causalkit.estimation import ExtrapolationWarning, LearnedSCM
-from causalkit.plotting.style import COLOURS
 from causalkit.scm import SCM
 from causalkit.seeds import integer
 from causalkit.widgets.explore import choice, slider
 from causalkit.widgets.stage import Paper
+from causalkit.widgets.unit_figure import marks, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,6 @@ __all__ = ["Unit", "unit"]
 
 CHANGES = tuple(k / 2 for k in range(-6, 7))
 """Positions of the slider: by how many standard deviations the variable is moved from the unit's own value."""
-SEEN, FIRST, SECOND = "0.6", COLOURS[6], COLOURS[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +75,10 @@ class Unit:
         controls = {
             "variable": choice("Had it been otherwise:", self.variables, start["variable"]),
             "change": drag,
-            "row": slider("Unit (row)", self.rows, start["row"]),
         }
-        if len(self.scms) > 1:
+        if len(self.rows) > 1:
+            controls["row"] = slider("Unit (row)", self.rows, start["row"])
+        if len(self.scms) > 2:
             controls["model"] = choice(f"Beside {self.first}", list(self.scms)[1:], start["model"])
         return controls
 
@@ -94,10 +94,10 @@ class Unit:
         at = self._at(chosen)
         key = (at["variable"], at["model"])
         if key not in self._kept:
-            panels, still = self._panels(*key)
-            self._kept[key] = panels, Paper(still, [])
-        panels, paper = self._kept[key]
-        moving = self._marks(panels, **at)
+            axes, still = panels(self, *key)
+            self._kept[key] = axes, Paper(still, [])
+        axes, paper = self._kept[key]
+        moving = marks(self, axes, **at)
         image = paper.png(moving)
         for artist in moving:
             artist.remove()
@@ -110,8 +110,8 @@ class Unit:
             ValueError: Something that is not on offer.
         """
         at = self._at(chosen)
-        panels, figure = self._panels(at["variable"], at["model"])
-        self._marks(panels, **at)
+        axes, figure = panels(self, at["variable"], at["model"])
+        marks(self, axes, **at)
         return figure
 
     def table(self, **chosen: Any) -> pd.DataFrame:
@@ -121,11 +121,11 @@ class Unit:
             ValueError: Something that is not on offer.
         """
         at = self._at(chosen)
-        lines = {("seen", ""): self._fact(at["row"])}
+        lines = {("seen", ""): self.fact(at["row"])}
         for label in dict.fromkeys((self.first, at["model"])):
-            imagined, done = self._said(label, at["variable"], at["change"], at["row"])
+            imagined, done = self.said(label, at["variable"], at["change"], at["row"])
             lines |= {("imagined", label): imagined, ("done", label): done[0]}
-        return pd.DataFrame(lines, index=self._names).T.rename_axis(["", "by"])
+        return pd.DataFrame(lines, index=self.names).T.rename_axis(["", "by"])
 
     def words(self, **chosen: Any) -> str:
         """What the figure shows: the unit, what it would have been, and what everybody is under the same do().
@@ -135,11 +135,11 @@ class Unit:
         """
         at = self._at(chosen)
         variable, change, row, model = (at[key] for key in ("variable", "change", "row", "model"))
-        y, place, fact = self.outcome, self._names.index(self.outcome), self._fact(row)
+        y, place, fact = self.outcome, self.names.index(self.outcome), self.fact(row)
         value = self._value(variable, change, row)
         labels = list(dict.fromkeys((self.first, model)))
-        said = {label: self._said(label, variable, change, row) for label in labels}
-        own = fact[self._names.index(variable)]
+        said = {label: self.said(label, variable, change, row) for label in labels}
+        own = fact[self.names.index(variable)]
         seen = f"Row {row} has {variable} = {own:.2f}" + (f" and {y} = {fact[place]:.2f}. " if variable != y else ". ")
         if variable == y:
             return f"{seen}{y} is what is set, to {value:.2f} ({change:+g} sd): look at its effects."
@@ -150,7 +150,7 @@ class Unit:
             imagined = f"Set to what it is, nothing changes, and {y} has to come back as it was: {unit}. "
         else:
             imagined = f"Had {variable} been {value:.2f} ({change:+g} sd), its {y} would have been {unit}. "
-        still = "" if self._moves(variable, y) else f"In the graph {y} is no effect of {variable}, and has to stay. "
+        still = "" if self.moves(variable, y) else f"In the graph {y} is no effect of {variable}, and has to stay. "
         return (
             f"{seen}{imagined}{still}Under do({variable} = {value:.2f}) everybody's mean {y} is {everybody}; nine in "
             f"ten lie between {low:.2f} and {high:.2f}.{self._beyond(variable, value, model)}"
@@ -165,17 +165,18 @@ class Unit:
         return f" {model} never saw such a value: in its data {variable} runs from {low:.2f} to {high:.2f}."
 
     @cached_property
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """The variables of the figure, d of them, in order."""
         return list(self.scms[self.first].observed)
 
     @cached_property
-    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+    def scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Means and standard deviations of the variables."""
-        columns = self.frame[self._names]
+        columns = self.frame[self.names]
         return columns.mean().to_numpy(), columns.std().to_numpy()
 
     def _start(self) -> dict[str, Any]:
-        causes = [v for v in self.variables if v != self.outcome and self._moves(v, self.outcome)]
+        causes = [v for v in self.variables if v != self.outcome and self.moves(v, self.outcome)]
         change = min(self.changes, key=lambda c: abs(c - 1.0))
         return {
             "variable": (causes or self.variables)[0],
@@ -194,17 +195,19 @@ class Unit:
                 raise unknown(key, value, map(str, offered[key]))
         return self._start() | dict(chosen)
 
-    def _moves(self, cause: str, effect: str) -> bool:
+    def moves(self, cause: str, effect: str) -> bool:
+        """Whether the first SCM's graph has a path from cause to effect."""
         return bool(nx.has_path(self.scms[self.first].graph, cause, effect))
 
-    def _fact(self, row: int) -> np.ndarray:
-        return self.frame[self._names].iloc[row].to_numpy(float)
+    def fact(self, row: int) -> np.ndarray:
+        """The unit as it was seen [d]."""
+        return self.frame[self.names].iloc[row].to_numpy(float)
 
     def _value(self, variable: str, change: float, row: int) -> float:
-        place = self._names.index(variable)
-        return float(self._fact(row)[place] + change * self._scale[1][place])
+        place = self.names.index(variable)
+        return float(self.fact(row)[place] + change * self.scale[1][place])
 
-    def _said(self, label: str, variable: str, change: float, row: int) -> tuple[np.ndarray, np.ndarray]:
+    def said(self, label: str, variable: str, change: float, row: int) -> tuple[np.ndarray, np.ndarray]:
         """What the unit would have been [d], and everybody's mean, 5 and 95 % quantile under the same do() [3, d]."""
         key = (label, variable)
         if key not in self._answers:
@@ -215,7 +218,7 @@ class Unit:
 
     def _asked(self, label: str, variable: str) -> tuple[np.ndarray, np.ndarray]:
         """The answers for all rows and changes at once: imagined [rows, changes, d] and done [rows, changes, 3, d]."""
-        scm, names, shape = self.scms[label], self._names, (len(self.rows), len(self.changes))
+        scm, names, shape = self.scms[label], self.names, (len(self.rows), len(self.changes))
         values = np.array([[self._value(variable, c, r) for c in self.changes] for r in self.rows]).ravel()
         facts = self.frame.iloc[np.repeat(self.rows, shape[1])].reset_index(drop=True)
         noise = scm.sample_noise(self.draws, seed=self.seed)
@@ -227,65 +230,6 @@ class Unit:
         drawn = drawn.reshape(len(values), self.draws, len(names))
         done = np.stack([drawn.mean(1), *np.quantile(drawn, [0.05, 0.95], axis=1)], 1)
         return imagined.reshape(*shape, -1), done.reshape(*shape, 3, -1)
-
-    def _panels(self, variable: str, model: str) -> tuple[list[Axes], Figure]:
-        """All that stands still as slider and row move."""
-        from matplotlib.figure import Figure
-        from matplotlib.lines import Line2D
-
-        figure = Figure(figsize=(10.5, 3.9), layout="constrained")
-        panels = list(figure.subplots(1, 3, sharey=True))
-        mean, sd = self._scale
-        reach = [np.abs((self._said(self.first, variable, c, r)[0] - mean) / sd).max() for c in self.changes
-                 for r in self.rows]  # fmt: skip
-        titles = (
-            "seen: this unit",
-            f"done: everybody under do({variable})",
-            f"imagined: this unit, another {variable}",
-        )
-        for ax, title in zip(panels, titles, strict=True):
-            marks = [f"{v}*" if v != variable and self._moves(variable, v) else v for v in self._names]
-            ax.set_xticks(range(len(marks)), marks, rotation=0 if len(marks) < 8 else 60)
-            ax.axhline(0, color="0.8", lw=1, zorder=0)
-            ax.set_title(title, fontsize=10)
-            ax.spines[["top", "right"]].set_visible(False)
-        for ax in panels[1:]:
-            place = self._names.index(variable)
-            ax.axvspan(place - 0.4, place + 0.4, color=COLOURS[4], alpha=0.25, lw=0, zorder=0)
-        limit = 1.1 * min(8.0, max(3.0, *reach))
-        panels[0].set(ylim=(-limit, limit), ylabel="sd from the mean")
-        looks = [
-            ("o", SEEN, "seen"),
-            ("D", FIRST, self.first),
-            *([("s", SECOND, model)] if model != self.first else []),
-        ]
-        handles = [Line2D([], [], ls="", marker=m, color=c, mfc="none", mew=1.8, label=k) for m, c, k in looks]
-        note = Line2D([], [], ls="", label=f"orange: set; *: effect of {variable}; bars: nine in ten")
-        figure.legend(handles=[*handles, note], loc="outside lower center", ncols=4, fontsize=9, frameon=False)
-        return panels, figure
-
-    def _marks(self, panels: list[Axes], variable: str, change: float, row: int, model: str) -> list[Any]:
-        """The unit, its answers and everybody's; what lies beyond the axes is put on their edge."""
-        mean, sd = self._scale
-        spots, limit = np.arange(len(self._names)), panels[0].get_ylim()[1]
-
-        def high(values: np.ndarray) -> np.ndarray:
-            return np.clip((values - mean) / sd, -limit, limit)
-
-        style: dict[str, Any] = {"ls": "", "mfc": "none", "mew": 1.8, "clip_on": False}
-        marks: list[Any] = []
-        for ax in (panels[0], panels[2]):
-            marks += ax.plot(spots, high(self._fact(row)), "o", color=SEEN, ms=9, **style)
-        looks = {self.first: ("D", FIRST, 6.5, -0.13), model: ("s", SECOND, 6.5, 0.13)}
-        if model == self.first:
-            looks = {self.first: ("D", FIRST, 6.5, 0.0)}
-        for label, (marker, colour, size, shift) in looks.items():
-            imagined, done = self._said(label, variable, change, row)
-            middle, low, top = (high(line) for line in done)
-            marks.append(panels[1].vlines(spots + shift, low, top, color=colour, lw=1.8))
-            marks += panels[1].plot(spots + shift, middle, marker, color=colour, ms=size, **style)
-            marks += panels[2].plot(spots + shift, high(imagined), marker, color=colour, ms=size, **style)
-        return marks
 
 
 def unit(
@@ -315,7 +259,7 @@ def unit(
 
     Raises:
         ValueError: No SCM; a discrete variable (a change in standard deviations would mean nothing); SCMs over other
-            variables; a frame that lacks a column; an outcome, row or change that is not there.
+            variables; a frame that lacks a column; an outcome or row that is not there; no changes or draws.
 
     Example:
         >>> import causalkit as ck
@@ -343,6 +287,8 @@ def unit(
     chosen = tuple(range(min(rows, len(frame)))) if isinstance(rows, int) else tuple(rows)
     if not chosen or any(not 0 <= row < len(frame) for row in chosen):
         raise ValueError(f"rows = {rows!r}: give a number of rows, or places between 0 and {len(frame) - 1}")
+    if draws < 1:
+        raise ValueError(f"draws = {draws}: everybody is at least one row")
     if not changes:
         raise ValueError("changes is empty: give positions for the slider, such as (-1.0, 0.0, 1.0)")
     return Unit(scms, frame, outcome, chosen, tuple(map(float, changes)), draws, integer(seed, "unit"))

@@ -12,7 +12,7 @@
 # features, and learn from the SCM's answers; `knows` says which SCM that is: the **true** one (both training
 # environments differ from it in what they do to $x_3$ and $x_4$, which no answer here depends on), one **learned** from
 # the training rows along the true graph, or one learned along a **wrong** graph, in which $x_3$ is a cause of $y$.
-# Weights are those of the trial that the suite's figures are from, or the kit's own; nothing was tuned.
+# Weights are round numbers or the kit's own; nothing was tuned.
 
 # %% tags=["parameters"]
 method = "counterfactual_consistency"  # a key of METHODS below
