@@ -37,8 +37,8 @@ def test_a_change_on_one_side_is_noticed(tmp_path):
     assert done.returncode == 1 and "01_scm_and_shifts.ipynb differs" in done.stdout
 
 
-def test_the_five_lessons_are_there_and_in_both_studies():
-    assert [p.stem[:2] for p in LESSONS] == ["01", "02", "03", "04", "05"]
+def test_the_six_lessons_are_there_and_in_both_studies():
+    assert [p.stem[:2] for p in LESSONS] == ["01", "02", "03", "04", "05", "06"]
     for study in STUDIES.values():
         assert list(study) == [p.stem for p in LESSONS]
 
