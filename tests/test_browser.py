@@ -211,3 +211,33 @@ def test_one_unit_moves_while_the_intervention_is_dragged(lab, tmp_path):
         box.get_by_role("combobox").nth(0).select_option("x3")
         box.get_by_text("y is no effect of x3, and has to stay").wait_for(timeout=30_000)
         box.screenshot(path=str(shots / "unit.png"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", ["06_do_calculus.ipynb"], indirect=True)
+def test_an_effect_is_asked_for_on_a_typed_graph_and_the_steps_are_set_as_formulas(lab, tmp_path):
+    with executed(lab) as page:
+        box = page.locator(".widget-vbox", has_text="Set, do(.)")
+        words, picture = box.locator("[role=status]"), box.locator(".widget-image")
+        words.wait_for(timeout=240_000)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=300_000)
+        shots = Path(os.environ.get("SCREENSHOTS", tmp_path))
+        box.scroll_into_view_if_needed()
+        box.get_by_role("combobox").nth(0).select_option("front_door")
+        box.get_by_text("front door through m").wait_for(timeout=30_000)
+        box.locator("mjx-container").nth(8).wait_for(timeout=30_000)  # the formula, and eight steps
+        box.screenshot(path=str(shots / "ask.png"))
+        field = box.get_by_role("textbox")
+        field.fill("x -> y; x <-> y")
+        field.press("Enter")
+        box.get_by_text("is not identifiable").wait_for(timeout=30_000)
+        assert picture.is_visible()
+        field.fill("x -> y -> x")
+        field.press("Enter")
+        box.get_by_text("the graph has a cycle").wait_for(timeout=30_000)
+        assert not picture.is_visible()
+        box.screenshot(path=str(shots / "ask_refused.png"))
+        quiz = page.locator(".widget-vbox", has_text="Question 1 of 6")
+        quiz.get_by_role("button").nth(0).press("Enter")
+        quiz.get_by_text("1 right so far").wait_for(timeout=30_000)
+        quiz.screenshot(path=str(shots / "quiz.png"))

@@ -43,7 +43,7 @@ def fit_flow(
         frame: The data [n, columns]; integer columns are discrete, and may be parents alone.
         names: The variables to learn.
         spline: Whether the noise's shape is learned; else it is normal, times a scale that depends on the parents.
-        steps: Steps of Adam, in batches of up to 1,024 rows; None: a quarter of the rows, from 500 to 5,000.
+        steps: Steps of Adam, in batches of up to 1,024 rows; None: an eighth of the rows, from 500 to 2,500.
         hidden: Units in each hidden layer of a variable's network.
         seed: Of the networks' first weights, keyed by variable, of the batches and of the rows held out (a
             fifth, 2,000 at most).
@@ -59,7 +59,7 @@ def fit_flow(
         2
     """
     names, base = list(names), integer(seed, "flow")
-    steps = min(max(500, len(frame) // 4), 5000) if steps is None else steps
+    steps = min(max(500, len(frame) // 8), 2500) if steps is None else steps
     lines = [_Line.fit(frame, name, in_order(frame, graph.predecessors(name))) for name in names]
     x, mask = side_by_side(frame, [line.parents for line in lines])
     y = torch.stack([line.remainder for line in lines]).float()

@@ -13,7 +13,7 @@ from causalkit.mechanisms import Equation
 
 __all__ = ["Flow", "Location", "LogScale", "log_density", "log_scale", "shape", "width"]
 
-_BINS = 8
+_BINS = 5
 
 
 def width(spline: bool) -> int:
@@ -28,7 +28,7 @@ def log_scale(numbers: Tensor) -> Tensor:
 
 
 def shape(numbers: Tensor) -> MonotonicRQSTransform:
-    """The increasing spline from (g - l) / s to the standard normal noise that a network's numbers [..., 25] make.
+    """The increasing spline from (g - l) / s to the standard normal noise that a network's numbers [..., 16] make.
 
     It bends within [-5, 5] and is the identity outside; its slopes are within [1/1000, 1000]; numbers that are 0 make
     the identity. Source: Durkan et al. (2019), Neural spline flows, section 3.1, with zuko's transform.
@@ -37,7 +37,7 @@ def shape(numbers: Tensor) -> MonotonicRQSTransform:
 
 
 def log_density(numbers: Tensor, value: Tensor) -> Tensor:
-    """log p(g | x_pa) [...], nats, for the value g [...] and a network's numbers [..., 2 or 25], u standard normal."""
+    """log p(g | x_pa) [...], nats, for the value g [...] and a network's numbers [..., 2 or 16], u standard normal."""
     size = log_scale(numbers)
     u, slope = (value - numbers[..., 0]) * (-size).exp(), -size
     if numbers.shape[-1] > 2:

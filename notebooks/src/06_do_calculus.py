@@ -3,13 +3,15 @@
 #
 # $P(y \mid x)$ says what goes with $x$ in rows that were **seen**; $P(y \mid do(x))$ what $y$ would be if $x$ were
 # **set**. The first comes from counting. The second needs a causal graph, and with it either a formula over what was
-# seen (the effect is *identified*), or a proof that there is none. Three rules, the *do-calculus*, find every formula.
+# seen (the effect is *identified*), or a proof that there is none. Three rules, the *do-calculus*, find every
+# formula.
 #
-# **You will be able to** say when a regression slope is an effect, and which control ruins it; use the three rules on a
-# drawn graph; ask for an effect and read its derivation; estimate it with an interval; say what a wrong graph, a
+# **You will be able to** say when a regression slope is an effect, and which control ruins it; use the three rules on
+# a drawn graph; ask for an effect and read its derivation; estimate it with an interval; say what a wrong graph, a
 # missing part of the population and a hidden cause do to the answer, and which of these anything notices.
 #
-# **Time:** reading and playing, 60 minutes; running from top to bottom on one core, 30 seconds (`fast`) or 90 (`full`).
+# **Time:** reading and playing, 60 minutes; running from top to bottom on one core, 35 seconds (`fast`) or 105
+# (`full`).
 
 # %% tags=["parameters"]
 data = "synthetic"  # "synthetic": a known SCM, so errors can be measured; "sachs": protein levels in single cells
@@ -54,13 +56,13 @@ seeds = {k: integer(seed, k) for k in ("train", "draws", "model", "bootstrap", "
 # %% [markdown]
 # ## 1. Seeing is not doing, and a control can make it worse
 #
-# Six small linear worlds; every arrow has weight 1, every noise variance 1. In each, the effect of $x$ on $y$ is known.
-# We regress $y$ on $x$ alone, and on $x$ with one more variable "to control for it".
+# Six small linear worlds; every arrow has weight 1, every noise variance 1. In each, the effect of $x$ on $y$ is
+# known. We regress $y$ on $x$ alone, and on $x$ with one more variable "to control for it".
 #
 # *Predict:* in which worlds does the control help, and in which does it do harm?
 #
-# > **Assumptions** of reading a slope as an effect: the controls are a valid *adjustment set* (they shut every back-door
-# > path from $x$ to $y$, open none, and are no effects of $x$), and the relations are linear.
+# > **Assumptions** of reading a slope as an effect: the controls are a valid *adjustment set* (they shut every
+# > back-door path from $x$ to $y$, open none, and are no effects of $x$), and the relations are linear.
 
 
 # %%
@@ -126,7 +128,8 @@ print(f"and neither slope is within 3 standard errors of the effect in: {', '.jo
 # ## 2. Three rules
 #
 # `ck.do_rules.applies(graph, rule, y, x, z, w)` decides each by *d*-separation in a graph with arrows removed:
-# $G_{\overline{x}}$ lacks the arrows into $x$ (it is set, and listens to nobody), $G_{\underline{z}}$ those out of $z$.
+# $G_{\overline{x}}$ lacks the arrows into $x$ (it is set, and listens to nobody), $G_{\underline{z}}$ those out of
+# $z$.
 #
 # | rule | says | if, in this graph, | then |
 # |---|---|---|---|
@@ -135,9 +138,9 @@ print(f"and neither slope is within 3 standard errors of the effect in: {', '.jo
 # | 3 | an **action** may be dropped | $G_{\overline{x}\,\overline{z(w)}}$: $y \perp z \mid x, w$ | $P(y \mid do(x), do(z), w) = P(y \mid do(x), w)$ |
 #
 # Our graph has an observed common cause $z$, a hidden one (dashed), and an effect that flows through $m$ alone. Each
-# rule is tried where it applies (top) and where it does not (bottom). Beside the verdict stands the largest difference
-# of the two sides in five SCMs of the graph with random tables, by exact enumeration: a rule that applies must give 0 in
-# *every* SCM; where one does not apply, almost any SCM shows it.
+# rule is tried where it applies (top) and where it does not (bottom). Beside the verdict stands the largest
+# difference of the two sides in five SCMs of the graph with random tables, by exact enumeration: a rule that applies
+# must give 0 in *every* SCM; where one does not apply, almost any SCM shows it.
 #
 # *Predict:* which path is open in each of the three lower graphs?
 
@@ -174,15 +177,15 @@ for ax, ((number, _), question) in zip(axes.flat, tried.items()):
 plt.show()
 rules = pd.DataFrame(lines)
 print(
-    f"Where a rule applies, its sides differ by at most {rules.loc[rules['applies'], 'sides apart'].max():.0e}; where none "
-    f"does, by {rules.loc[~rules['applies'], 'sides apart'].min():.3f} or more."
+    f"Where a rule applies, its sides differ by at most {rules.loc[rules['applies'], 'sides apart'].max():.0e}; "
+    f"where none does, by {rules.loc[~rules['applies'], 'sides apart'].min():.3f} or more."
 )
 rules.round(4)
 
 # %% [markdown]
-# Read rule 2 at the top: $x$ has a back door, $x \leftarrow z \rightarrow y \leftarrow m$, but $y$ is a collider on it, so
-# $P(m \mid do(x)) = P(m \mid x)$ although $x$ is confounded with $y$. At the bottom the same rule fails, for the paths
-# through $z$ and the hidden cause are open to $y$. Try others; a variable may have one part only.
+# Read rule 2 at the top: $x$ has a back door, $x \leftarrow z \rightarrow y \leftarrow m$, but $y$ is a collider on
+# it, so $P(m \mid do(x)) = P(m \mid x)$ although $x$ is confounded with $y$. At the bottom the same rule fails, for
+# the paths through $z$ and the hidden cause are open to $y$. Try others; a variable may have one part only.
 
 
 # %%
@@ -211,12 +214,13 @@ ck.widgets.explore(
 # %% [markdown]
 # ## 3. Ask for an effect, read the steps
 #
-# `ck.identify(graph, outcome, do)` looks for a formula: adjustment first (*back door*), then the *front door*, then the
-# complete algorithms ID and IDC, which find a formula if and only if there is one. The steps name the rule, the
+# `ck.identify(graph, outcome, do)` looks for a formula: adjustment first (*back door*), then the *front door*, then
+# the complete algorithms ID and IDC, which find a formula if and only if there is one. The steps name the rule, the
 # independence it used and the graph it used it in. Before a formula is returned it is checked on two random SCMs.
 #
-# > **Assumptions** of every answer: the graph is right, and what it leaves out is absent. A missing arrow and a missing
-# > $\leftrightarrow$ are the strong claims; an arrow too many costs precision or an answer, never correctness.
+# > **Assumptions** of every answer: the graph is right, and what it leaves out is absent. A missing arrow and a
+# > missing $\leftrightarrow$ are the strong claims; an arrow too many costs precision or an answer, never
+# > correctness.
 #
 # *Predict:* in which of these four graphs can the effect be computed from what is observed (solid circles)?
 
@@ -234,9 +238,10 @@ for name, graph in asked.items():
         print(f"{name}: {error}.\nHedge: {error.hedge}; to measure: {', '.join(error.measure)}.")
 
 # %% [markdown]
-# The front door uses rules 2 and 3, and total probability twice. In the napkin no set of variables is an adjustment set,
-# and still there is a formula: a ratio, in which $z$ may take any value. For the bow there is none. The **hedge** is the
-# proof: two nested sets, each held together by hidden common causes. Draw your own graph, and ask.
+# The front door uses rules 2 and 3, and total probability twice. In the napkin no set of variables is an adjustment
+# set, and still there is a formula: a ratio, in which $z$ may take any value. For the bow there is none. The
+# **hedge** is the proof: two nested sets, each held together by hidden common causes. Now choose a
+# graph, or type your own, and ask.
 
 # %%
 ck.widgets.ask("napkin")
@@ -274,11 +279,12 @@ catalogue
 #
 # 1. by the **identified estimand**, estimated from the rows (`estimand.estimate(frame, do={...})`; the band is a 95 %
 #    bootstrap interval over rows);
-# 2. by a **learned SCM**: `ck.fit_scm` along the graph's arrows, then `.do(...)` (the bars reach from the least to the
-#    greatest answer over refits, each to 80 % of the rows). It knows no hidden cause: where the graph has one, it is left out;
+# 2. by a **learned SCM**: `ck.fit_scm` along the graph's arrows, then `.do(...)` (the bars reach from the least to
+#    the greatest answer over refits, each to 80 % of the rows). It knows no hidden cause: where the graph has one, it
+#    is left out;
 # 3. by the **true SCM** for `data = "synthetic"`; for `"sachs"` there is none, but one of the experiments sets $x$.
 #
-# Beside them stands what is merely *seen*, $E[y \mid x = a]$. All that for three graphs, one of which is a lie.
+# Beside them stands what is merely *seen*, $E[y \mid x = a]$. All that for three graphs, not all of which are right.
 #
 # > **Assumptions.** (1) the graph, hidden causes included, and positivity: $x$ near $a$ occurs in every part of the
 # > population. (2) the graph *without* hidden causes, and the family of the mechanisms.
@@ -392,14 +398,14 @@ silent = answers.loc[answers["note"] != "", "note"]
 print(f"{len(silent)} of {len(answers)} questions had no answer for want of positivity.")
 
 # %% [markdown]
-# For `"synthetic"`: with the hidden cause measured, all agree with the truth. With it **admitted** (the bidirected edge)
-# the estimand still finds the truth, through the front door $m$, while the learned SCM, which has no such edge, does
-# not: a formula can do without a variable that a simulator needs. With it **denied**, both are wrong.
+# For `"synthetic"`: with the hidden cause measured, all agree with the truth. With it **admitted** (the bidirected
+# edge) the estimand still finds the truth, through the front door $m$, while the learned SCM, which has no such edge,
+# does not: a formula can do without a variable that a simulator needs. With it **denied**, both are wrong.
 #
-# For `"sachs"`: by the consensus graph PIP2 has no effect on PIP3, whatever is seen. The experiment takes PIP2 away (a
-# literal $do$, to about 3 sd below its mean; the diamond has 2 standard errors up and down, and 1 sd of PIP2 across),
-# and PIP3 falls. A graph with the arrow turned foretells a fall; with a
-# hidden cause besides there is no formula, and the learned SCM's number, which looks just as solid, has no right.
+# For `"sachs"`: by the consensus graph PIP2 has no effect on PIP3, whatever is seen. The experiment takes PIP2 away
+# (a literal $do$, to about 3 sd below its mean; the diamond has 2 standard errors up and down, and 1 sd of PIP2
+# across), and PIP3 falls. A graph with the arrow turned foretells a fall; with a hidden cause besides there is no
+# formula, and the learned SCM's number, which looks just as solid, has no right.
 #
 # ## 5. Does anything notice?
 #
@@ -432,12 +438,12 @@ print(f"{', '.join(mute) or 'none'}.")
 claims.round(4)
 
 # %% [markdown]
-# In the synthetic world, whoever denies the hidden cause claims $y \perp x \mid m, z$, and the data say no. So does the
-# figure: two correct uses of a *right* graph agree, and there the two answers differ. In the cells every pair is joined,
-# nothing is claimed, and turning the arrow changes nothing that can be seen: only an experiment can tell.
+# In the synthetic world, whoever denies the hidden cause claims $y \perp x \mid m, z$, and the data say no. So does
+# the figure: two correct uses of a *right* graph agree, and there the two answers differ. In the cells every pair is
+# joined, nothing is claimed, and turning the arrow changes nothing that can be seen: only an experiment can tell.
 #
-# **Positivity.** We remove the rows in which $x$ is high *and* a covariate is high, as when nobody of one kind is ever
-# treated, and ask about a high $x$. And we ask about a value beyond all data.
+# **Positivity.** We remove the rows in which $x$ is high *and* a covariate is high, as when nobody of one kind is
+# ever treated, and ask about a high $x$. And we ask about a value beyond all data.
 #
 # *Predict:* would a regression refuse?
 
@@ -461,8 +467,8 @@ for rows, a, method in ((thin, high, "auto"), (thin, high, "linear"), (frame, fa
 #
 # ## 6. No formula: the bow, and an instrument
 #
-# Why *can* there be no formula for the bow, $x \rightarrow y$ with $x \leftrightarrow y$? Three linear SCMs: their effects
-# of $x$ on $y$ are 0, 1 and 1.5; the hidden cause and the noise make up the rest.
+# Why *can* there be no formula for the bow, $x \rightarrow y$ with $x \leftrightarrow y$? Three linear SCMs: their
+# effects of $x$ on $y$ are 0, 1 and 1.5; the hidden cause and the noise make up the rest.
 #
 # *Predict:* how many rows would tell them apart?
 
@@ -491,9 +497,9 @@ print(
 twins.round(2)
 
 # %% [markdown]
-# No number of rows: they have the *same* distribution. Something must be added. An **instrument** $z$ moves $x$, has no
-# other way to $y$ and no common cause with it; then, **if the SCM is linear**, the effect is
-# $\mathrm{cov}(z, y) / \mathrm{cov}(z, x)$.
+# No number of rows: they have the *same* distribution. Something must be added. An **instrument** $z$ moves $x$, has
+# no other way to $y$ and no common cause with it; then, **if the SCM is linear**, the effect is $\mathrm{cov}(z, y) /
+# \mathrm{cov}(z, x)$.
 #
 # > **Assumptions** of an instrument: those in the graph (no $z \rightarrow y$, no $z \leftrightarrow y$), which data
 # > cannot show; relevance ($z$ moves $x$: the first-stage $F$), which they can; and linearity.
@@ -534,13 +540,13 @@ print(f"{', '.join(inside.index[~inside]) or 'none'}.")
 by_instrument.round(2)
 
 # %% [markdown]
-# A weak instrument shows, in a small $F$ and a wide interval. The other two failures are silent: a strong $F$, a narrow
-# interval, and a wrong number.
+# A weak instrument shows, in a small $F$ and a wide interval. The other two failures are silent: a strong $F$, a
+# narrow interval, and a wrong number.
 #
 # ## 7. Effects among those who ...
 #
-# $P(y \mid do(x), w)$ is the effect among rows with $w$. If $w$ comes before $x$ it is harmless; if it comes after $x$,
-# it must be read with care: which rows have $w$ depends on what was done. `given=` asks; IDC is complete for it.
+# $P(y \mid do(x), w)$ is the effect among rows with $w$. If $w$ comes before $x$ it is harmless; if it comes after
+# $x$, it must be read with care: which rows have $w$ depends on what was done. `given=` asks; IDC is complete for it.
 #
 # *Predict:* in the front-door graph, once $m$ is known, does setting $x$ still say anything of $y$? Does seeing it?
 
@@ -581,13 +587,16 @@ conditional.T
 #
 # ## 8. Carry an effect to another place
 #
-# An experiment in a **lab** sets $x$ at random; but the lab's population differs from the **target's**. What differs is a
-# shift, and its *certificate* lists the changed mechanisms: a node $S$ points at them. If $S$ is *d*-separated from $y$
-# given $z$ once $x$ is set, then $P(y \mid do(x)) = \sum_z P_\mathrm{lab}(y \mid do(x), z)\, P_\mathrm{target}(z)$.
+# An experiment in a **lab** sets $x$ at random; but the lab's population differs from the **target's**. What differs
+# is a shift, and its *certificate* lists the changed mechanisms: a node $S$ points at them. If $S$ is *d*-separated
+# from $y$ given $z$ once $x$ is set, then $P(y \mid do(x)) = \sum_z P_\mathrm{lab}(y \mid do(x), z)\,
+# P_\mathrm{target}(z)$.
 #
-# > **Assumptions:** nothing differs but what the certificate lists; the lab has rows where the target has (positivity).
+# > **Assumptions:** nothing differs but what the certificate lists; the lab has rows where the target has
+# > (positivity).
 #
-# *Predict:* the lab's $z$ is higher, and $x$ works better where $z$ is high. Is the lab's effect too large for the target?
+# *Predict:* the lab's $z$ is higher, and $x$ works better where $z$ is high. Is the lab's effect too large for the
+# target?
 
 # %%
 home = ck.SCM(
@@ -627,9 +636,9 @@ carried
 #
 # ## 9. Against an experiment
 #
-# The strictest test sets a variable and looks at all the others. For `"synthetic"` the true SCM is the laboratory: $x$ is
-# set to 2 sd below its mean. For `"sachs"` it is the condition in which PIP2 was taken away. Predictions are straight
-# lines (the level lies at the edge of the data), one by seeing and one by each of two graphs.
+# The strictest test sets a variable and looks at all the others. For `"synthetic"` the true SCM is the laboratory:
+# $x$ is set to 2 sd below its mean. For `"sachs"` it is the condition in which PIP2 was taken away. Predictions are
+# straight lines (the level lies at the edge of the data), one by seeing and one by each of two graphs.
 #
 # *Predict:* is the effect by the graph closer to the experiment than what is merely seen?
 
@@ -671,13 +680,14 @@ print(f"for {y}: {', '.join(f'{k} {v:.2f}' for k, v in distance.loc[y].items())}
 changes.round(2)
 
 # %% [markdown]
-# In the synthetic world the front door beats seeing; what is left is the straight line, for $m$ flattens out at the ends.
+# In the synthetic world the front door beats seeing; what is left is the straight line, for $m$ flattens out at the
+# ends.
 #
-# In the cells the consensus graph says that nothing else moves, and that is wrong for PIP3, Plcg, Akt and others. With
-# the arrow turned, PIP3's fall is foretold, and by seeing just as well: in that graph doing is nearly seeing. The falls
-# and rises of the others are foretold by nobody. A cycle among the lipids, an effect of the drug besides, or another
-# batch of cells could each do that. Identification carries the graph into the answer, with all that is wrong in it; the
-# three rules check the steps and never the graph.
+# In the cells the consensus graph says that nothing else moves, and that is wrong for PIP3, Plcg, Akt and others.
+# With the arrow turned, PIP3's fall is foretold, and by seeing just as well: in that graph doing is nearly seeing.
+# The falls and rises of the others are foretold by nobody. A cycle among the lipids, an effect of the drug besides,
+# or another batch of cells could each do that. Identification carries the graph into the answer, with all that is
+# wrong in it; the three rules check the steps and never the graph.
 #
 # ## 10. Quick checks
 #
@@ -720,20 +730,20 @@ closing.round(2)
 #
 # 1. Which hidden cause of the napkin would you measure, so that plain adjustment will do, and for what? In the widget
 #    above, write `a -> w, x` in place of `w <-> x`, or `b -> w, y` in place of `w <-> y`.
-# 2. By hand: derive $P(y \mid do(x))$ for $z \rightarrow x \rightarrow y$, $z \rightarrow y$ in two steps, naming rule and graph. Then
-#    compare with `ck.identify(ck.graphs.textbook("confounder"), "y", "x")`.
+# 2. By hand: derive $P(y \mid do(x))$ for $z \rightarrow x \rightarrow y$, $z \rightarrow y$ in two steps, naming
+#    rule and graph. Then compare with `ck.identify(ck.graphs.textbook("confounder"), "y", "x")`.
 # 3. Run with `confounding = 0`. Which of the three graphs is now right, which answers agree, and what did admitting a
 #    hidden cause that is not there cost?
 #
 # <details><summary>Solutions</summary>
 #
-# 1. $b$, then adjust for $\{b\}$: each back door of $x$ comes to $y$ through $b$. With $a$ it takes a second variable,
-#    $\{a, w\}$ or $\{a, z\}$: $w$ (or $z$) shuts $x \leftarrow z \leftarrow w \leftrightarrow y$, and opens the collider $w$
-#    on $x \leftarrow a \rightarrow w \leftrightarrow y$, which $a$ shuts.
-# 2. Total probability: $\sum_z P(y \mid do(x), z) P(z \mid do(x))$. Rule 3 in $G_{\overline{x}}$: $P(z \mid do(x)) = P(z)$.
-#    Rule 2 in $G_{\underline{x}}$ ($y \perp x \mid z$ there): $P(y \mid do(x), z) = P(y \mid x, z)$.
-# 3. All three are (an edge too many claims nothing false). All answers agree with the truth; the front door's interval
-#    is a little wider, since it may not compare rows directly: that is the price of the weaker assumption.
+# 1. $b$, then adjust for $\{b\}$: each back door of $x$ comes to $y$ through $b$. With $a$ it takes a second
+#    variable, $\{a, w\}$ or $\{a, z\}$: $w$ (or $z$) shuts $x \leftarrow z \leftarrow w \leftrightarrow y$, and opens
+#    the collider $w$ on $x \leftarrow a \rightarrow w \leftrightarrow y$, which $a$ shuts.
+# 2. Total probability: $\sum_z P(y \mid do(x), z) P(z \mid do(x))$. Rule 3 in $G_{\overline{x}}$: $P(z \mid do(x)) =
+#    P(z)$. Rule 2 in $G_{\underline{x}}$ ($y \perp x \mid z$ there): $P(y \mid do(x), z) = P(y \mid x, z)$.
+# 3. All three are (an edge too many claims nothing false). All answers agree with the truth; the front door's
+#    interval is a little wider, since it may not compare rows directly: that is the price of the weaker assumption.
 #
 # </details>
 #
