@@ -258,3 +258,12 @@ def test_auto_tries_what_is_slow_only_where_the_noise_depends_on_a_parent(monkey
     assert scm.mechanisms["y"] is right  # it is not fitted again
     monkeypatch.setattr("causalkit.estimation.fit._leaves_dependence", None)  # not asked where nothing slow is wanted
     fit_scm(truth.graph, truth.sample(600, seed=0), mechanism="additive", seed=0)
+
+
+def test_one_odd_row_neither_decides_nor_forbids_to_decide():
+    plain = torch.zeros(400, dtype=torch.float64)
+    better = plain + 0.1 + 0.2 * torch.randn(400, generator=torch.Generator().manual_seed(0))
+    odd = torch.zeros(400, dtype=torch.float64)
+    odd[7] = -300.0  # a row that both find odd, the simple one much more so: its standard error alone is 0.75 nats
+    assert simplest({"a": plain + odd, "b": better + odd / 10}, (("a",), ("b",))) == "b"
+    assert simplest({"a": plain, "b": plain + odd}, (("b",), ("a",))) == "b"  # nor does it decide alone

@@ -19,6 +19,8 @@ __all__ = ["FAMILIES", "REGRESSIONS", "Bumps", "Regressor", "law_of", "simplest"
 
 FAMILIES = ("gaussian", "laplace", "student_t", "gumbel")
 """The noise families among which one is chosen; each is possible everywhere, so no value has probability 0."""
+ODD = 5.0
+"""Nats: a row that a candidate makes less likely than this below the best candidate counts as this much below it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +213,9 @@ def law_of(residual: Tensor, family: str | None, *, seed: int) -> Noise:
 def simplest(scores: Mapping[str, Tensor], steps: Sequence[Sequence[str]], errors: float = 2.0) -> str:
     """The best of the first step, simplest first, that the best of all beats by at most two standard errors.
 
+    What is compared is how far a row's log-density falls short of the best one's that any of them gives to that row, at
+    most 5 nats a row, so that one odd row neither decides nor, by its part in the standard error, forbids to decide.
+
     Source: Breiman, Friedman, Olshen and Stone (1984), section 3.4.3, with two standard errors (of the gain, on paired
     rows) in place of one: the best of several candidates gains one too often where the simplest is true.
 
@@ -224,12 +229,15 @@ def simplest(scores: Mapping[str, Tensor], steps: Sequence[Sequence[str]], error
         >>> simplest(scores, (("linear",), ("flow",)))
         'linear'
     """
-    means = {name: float(score.mean()) for name, score in scores.items() if bool(torch.isfinite(score).all())}
-    if not means:
+    finite = {name: score for name, score in scores.items() if bool(torch.isfinite(score).all())}
+    if not finite:
         return next(name for step in steps for name in step if name in scores)
-    best = scores[max(means, key=means.__getitem__)]
-    firsts = [max(known, key=means.__getitem__) for step in steps if (known := [k for k in step if k in means])]
-    gains = {name: best - scores[name] for name in firsts}
+    top = torch.stack(list(finite.values())).amax(0)
+    short = {name: (top - score).clamp(max=ODD) for name, score in finite.items()}
+    means = {name: float(each.mean()) for name, each in short.items()}
+    best = short[min(means, key=means.__getitem__)]
+    firsts = [min(known, key=means.__getitem__) for step in steps if (known := [k for k in step if k in means])]
+    gains = {name: short[name] - best for name in firsts}
     return next(
         name for name, gain in gains.items() if gain.mean() <= errors * gain.std(correction=0) / len(gain) ** 0.5
     )
