@@ -204,6 +204,7 @@ def test_textbook_instruments():
     assert instruments(parse("z -> x -> y; x <-> y"), "x", "y") == [("z", ())]
     assert instruments(parse("z -> x -> y; x <-> y; z <- a -> y"), "x", "y") == [("z", ("a",))]
     assert instruments(parse("z -> x -> y; x <-> y; z -> y"), "x", "y") == []
+    assert instruments(parse("x -> z; x <-> y"), "x", "y") == []  # an effect of x tells of y through x's causes
     assert instruments(parse("z -> x -> m -> y; x <-> y"), "x", "y") == [("z", ())]  # the total effect, not the direct
 
 
@@ -258,3 +259,6 @@ def test_bad_input_is_named(confounded):
     with pytest.raises(ValueError, match="searched"):
         names = ", ".join(f"a{i}" for i in range(13))
         optimal_adjustment(parse(f"x -> y; {names} -> x; h <-> y"), "x", "y")
+    for value in ("1", np.nan):
+        with pytest.raises(ValueError, match="finite number"):
+            two_stage_least_squares(graph, frame, {"x": value}, "y", seed=0)

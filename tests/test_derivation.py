@@ -153,3 +153,12 @@ def test_districts_ancestors_and_parents():
     assert mixed.ancestors(["c"]) == set("abcd") and mixed.ancestors(["c"], "acd") == {"c", "d"}
     assert mixed.parents(["c", "b"]) == {"a", "d"}
     assert list(relevant(ck.graphs.parse("z -> y; x -> y -> w"), ["y"])) == ["z", "y", "x"]
+
+
+def test_a_step_takes_any_name():
+    names = ("a, b", "c | d", "rain")
+    graph = nx.DiGraph([(a, b) for a in names[:2] for b in ("rain", "y")] + [("rain", "y")])
+    _, steps = back_door(graph, P(("y",), do=("rain",)), names[:2])
+    assert str(steps[2]).endswith("[rule 2: (y ⟂ rain | a, b, c | d) in G_{under{rain}}]")
+    why = r"$(y \perp \mathrm{rain} \mid \mathrm{a,\ b}, \mathrm{c\ |\ d})$ in $G_{\underline{\mathrm{rain}}}$"
+    assert steps[2].markdown().endswith(f"(rule 2: {why})")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import causalkit as ck
 from causalkit.do_rules import applies, describe_path, mutilated, open_path
+from causalkit.do_rules.paths import tex
 from causalkit.graphs import confounded, erdos_renyi, parse, textbook
 
 
@@ -248,3 +249,18 @@ def test_an_application_says_in_words_what_it_found():
     graph = textbook("front_door")
     assert repr(applies(graph, 2, y="m", z="x")).startswith("P(m | do(x)) = P(m | x). Rule 2")
     assert repr(applies(graph, 2, y="y", z="x")).startswith("P(y | do(x)) and P(y | x) may differ. Rule 2")
+
+
+def test_a_graph_with_double_edges_is_read_as_one_without_and_a_pag_refused():
+    edges = [("z", "x"), ("z", "y"), ("x", "y"), ("x", "y")]
+    assert applies(nx.MultiDiGraph(edges), 2, "y", z="x", w="z")
+    with pytest.raises(ValueError, match="this is a PAG"):
+        applies(nx.DiGraph(edges, kind="pag"), 2, "y", z="x", w="z")
+
+
+def test_names_are_written_for_latex():
+    names = ["50%", "a{b", "a_b", "c$", "i j", "p^q", "r\\s", "x1", "x_2", "y_"]
+    assert tex(names).split(", ") == [
+        r"\mathrm{50\%}", r"\mathrm{a\{b}", r"\mathrm{a\_b}", r"\mathrm{c\$}", r"\mathrm{i\ j}",
+        r"\mathrm{p{\wedge}q}", r"\mathrm{r{\backslash}s}", "x_{1}", "x_{2}", r"\mathrm{y\_}",
+    ]  # fmt: skip

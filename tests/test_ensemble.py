@@ -155,7 +155,7 @@ def test_learners_are_chosen_once_for_each_variable_and_its_parents(monkeypatch)
 
     monkeypatch.setattr("causalkit.estimation.ensemble.fit_scm", fit)
     line = ck.SCM({"x": ck.linear(), "y": ck.linear({"x": 1.0}), "z": ck.linear({"y": 1.0})})
-    frame = line.sample(60, seed=0)
+    frame = line.sample(200, seed=0)
     ensemble = fit_ensemble(ck.graphs.cpdag(line.graph), frame, mechanism="additive", members=2, seed=0)
     choices = [new for k, new in enumerate(asked) if k % 3 == 0]
     assert len(asked) == 9 and [list(names.values()).count("additive") for _, names in choices] == [3, 2, 2]

@@ -196,6 +196,9 @@ def test_a_stratum_without_the_treatment_is_named():
         ({}, {"q": 1}, {}, "unknown variable in do 'q'"),
         ({}, {}, {}, "lacks a value of 'x'"),
         ({}, {"x": np.nan}, {}, "finite number"),
+        ({}, {"x": "1"}, {}, "finite number"),
+        ({}, {"x": 1}, {"bootstrap": -1}, "bootstrap = -1: give"),
+        ({}, {"x": 1}, {"bootstrap": 2.5}, "bootstrap = 2.5: give"),
         ({}, {"x": 1}, {"method": "plug_in"}, "did you mean 'plug-in'"),
         ({}, {"x": 1}, {"method": "plug-in"}, "'y' is real"),
         ({}, {"x": 1}, {"level": 95}, "between 0 and 1"),
@@ -209,7 +212,7 @@ def test_a_stratum_without_the_treatment_is_named():
 def test_bad_input_is_named(change, do, options, message):
     estimand, frame = ck.identify(GRAPHS["back-door"], "y", "x"), _crooked(200, 1).assign(**change)
     with pytest.raises(ValueError, match=message):
-        estimate(estimand, frame, do, options.pop("given", None), bootstrap=5, seed=0, **options)
+        estimate(estimand, frame, do, options.pop("given", None), **({"bootstrap": 5} | options), seed=0)
 
 
 def test_a_missing_column_and_too_few_rows():
@@ -226,6 +229,37 @@ def test_a_value_in_the_tail_of_the_treatment_is_refused_from_both_sides():
     scm = ck.SCM({"z": ck.linear(), "t": ck.linear({"z": 1.0}), "y": ck.linear({"t": 1.0, "z": 2.0})})
     estimand, frame = ck.identify(scm, "y", "t"), scm.sample(2000, seed=0)
     for value in (-4.0, -3.0, 3.0, 4.0):
-        with pytest.raises(PositivityError, match="near -?[34]"):
+        with pytest.raises(PositivityError, match=r"near -?[34]"):
             estimand.estimate(frame, do={"t": value}, bootstrap=2, seed=0)
         assert abs(estimand.estimate(frame, do={"t": value}, method="linear", bootstrap=2, seed=0).value - value) < 0.5
+
+
+@pytest.mark.parametrize("method", ["auto", "regression", "weighting", "linear", "simulation"])
+def test_several_discrete_outcomes_beside_real_variables(method):
+    """The levels' probabilities add up, and their margin is the estimate of one outcome alone."""
+    graph = parse("z -> x, y, w; x -> y, w")
+    frame = random_discrete(graph, seed=0).sample(1000, seed=1)
+    frame["z"] = frame["z"] + np.random.default_rng(0).normal(scale=0.3, size=1000)
+    found = ck.identify(graph, ["w", "y"], "x").estimate(frame, {"x": 1}, method=method, bootstrap=10, seed=0)
+    alone = ck.identify(graph, "y", "x").estimate(frame, {"x": 1}, method=method, bootstrap=10, seed=0)
+    assert np.isnan(found.value) and np.isclose(found.table["probability"].sum(), 1.0, atol=0.02)
+    assert np.isclose(found.table["probability"].xs(1, level="y").sum(), alone.value, atol=0.05)
+    assert (found.table["low"] < found.table["high"]).all()
+
+
+def test_the_empty_stratum_that_is_named_occurs_with_what_is_given():
+    draws, n = np.random.default_rng(0), 600
+    g, x, y = draws.integers(0, 2, (3, n))
+    z = g + draws.integers(0, 2, n)  # 0 or 1 where g = 0, 1 or 2 where g = 1
+    x[(g == 1) & (z == 2)] = 0
+    estimand = ck.identify(parse("g -> z, x, y; z -> x, y; x -> y"), "y", "x", given="g")
+    with pytest.raises(PositivityError, match="no row has x = 1, g = 1 where z = 2"):
+        estimand.estimate(pd.DataFrame({"g": g, "z": z, "x": x, "y": y}), {"x": 1}, {"g": 1}, bootstrap=5, seed=0)
+
+
+def test_codes_that_are_typed_as_reals_are_pointed_out():
+    frame = _crooked(200, 1)
+    estimand = ck.identify(GRAPHS["back-door"], "y", "x")
+    assert "astype" not in estimand.estimate(frame, {"x": 1}, bootstrap=5, seed=0).note
+    found = estimand.estimate(frame.astype({"x": float}), {"x": 1}, bootstrap=5, seed=0)
+    assert found.note.startswith("x taken as real")

@@ -189,3 +189,10 @@ def test_a_scm_answers_do_terms():
     done, seen = evaluate(P(("y",), do=("x",)), source), evaluate(P(("y",), ("x",)), source)
     adjusted = evaluate(Sum(("z",), Product((P(("y",), ("x", "z")), P(("z",))))), source)
     assert gap(done, adjusted) < 1e-12 and gap(done, seen) > 1e-3
+
+
+def test_a_bound_name_gets_primes_until_no_other_name_is_like_it():
+    inner = Sum(("x",), Product((P(("y",), ("x", "x'")), P(("x",)))))
+    assert str(Product((P(("x'",), ("x",)), inner))) == "P(x' | x) sum_{x''} P(y | x'', x') P(x'')"
+    both = Sum(("x",), Product((P(("x",)), Sum(("x'",), P(("y",), ("x", "x'"))))))
+    assert str(Product((P(("x",)), both))) == "P(x) sum_{x'} P(x') sum_{x''} P(y | x', x'')"

@@ -82,6 +82,8 @@ def test_a_strategy_may_be_asked_for():
     assert texts["id"] == "sum_{c, m} P(c) P(m | x) P(y | c, m)"
     with pytest.raises(ck.NotIdentifiable, match="it is identifiable otherwise, drop method='front-door'"):
         ck.identify(textbook("napkin"), "y", "x", method="front-door")
+    with pytest.raises(ck.NotIdentifiable, match="no front-door formula"):
+        ck.identify(parse("y -> x"), "y", "x", method="front-door")
     with pytest.raises(ValueError, match="unknown method 'backdoor'; did you mean 'back-door'"):
         ck.identify(graph, "y", "x", method="backdoor")
 

@@ -175,3 +175,28 @@ def test_a_mean_is_no_distribution_over_three_classes() -> None:
     train = [Environment("a", frame.assign(y=np.arange(60) % 3))]
     with pytest.raises(ValueError, match="for the classes 0 and 1, and 'y' has 0, 1, 2"):
         fit(train, Task(("t",), "y", "classification"), objective=do_calculus(TABLE, "t"), steps=2, seed=0)
+
+
+def test_a_treatment_may_be_called_class() -> None:
+    def named(frame):
+        return frame.rename(columns={"t": "pclass"})
+
+    models = [
+        fit([Environment("a", change(CLINIC.sample(300, seed=0)))], Task((name,), "y"),
+            objective=do_calculus(change(TABLE), name, weight=1000.0), **QUICK)
+        for name, change in (("t", lambda frame: frame), ("pclass", named))
+    ]  # fmt: skip
+    assert np.allclose(models[0].predict(TABLE), models[1].predict(named(TABLE)))
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (pd.DataFrame({"t": [0.0, 1.0], "y": [0.0, np.nan]}), "column 'y' has 1 value that is NaN"),
+        (pd.DataFrame({"t": [0.0, 0.0], "y": [0.0, 1.0]}), "the table of do_calculus has t = 0 twice"),
+        (pd.DataFrame({"t": [], "y": []}), "at least 1"),
+    ],
+)
+def test_a_bad_table_is_named(table, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        fit(rows_of(CLINIC, 50), Task(("t",), "y"), objective=do_calculus(table, "t"), steps=2, seed=0)

@@ -132,7 +132,7 @@ def test_discrete_estimates_from_an_experiment_elsewhere():
     truth = populations["target"].do({"x": 1}).sample(100_000, seed=2)["y"].mean()
     there = populations["lab"].do({"x": 1}).sample(100_000, seed=2)["y"].mean()
     estimate = found.estimate(frames, {"x": 1}, bootstrap=20, seed=3)
-    assert abs(estimate.value - truth) < 0.02 and estimate.n == 40_000
+    assert abs(estimate.value - truth) < 0.02 and estimate.n == 40_000 and estimate.method == "plug-in"
     assert abs(there - truth) > 0.02  # else the test could not fail
     also = found.estimate(
         {"target": frames["target"][["z"]], "lab do(x)": frames["lab"]}, {"x": 1}, bootstrap=20, seed=3
@@ -199,3 +199,10 @@ def test_bad_input_is_named():
     selected = ck.shifts.label("y", strength=1.0).certificate(ck.teaching_scm())
     with pytest.raises(ValueError, match="selection of rows"):
         Source(selected, experiments="x1")
+
+
+def test_names_in_the_steps_are_written_for_latex():
+    graph = parse("z_0 -> x_a, y; x_a -> y; x_a <-> y")
+    found = ck.identify(graph, "y", "x_a", sources={"lab": Source("z_0", experiments="x_a")})
+    assert found.steps[1].graph == r"G_{\overline{\mathrm{x\_a}}}"
+    assert str(found.steps[2]).endswith("[S-admissibility: (S ⟂ y | z_0, x_a) in G_{over{x_a}}]")

@@ -27,11 +27,15 @@ def axioms(units: Units, asked: list[Case]) -> list[Line]:
 
 
 def _worst(what: str, intervention: str, found: Iterable[pd.DataFrame]) -> Line:
-    """The line of the greatest of all these distances, which names the variable that it was found in."""
+    """The line of the greatest of these distances, which names the variable it was found in; NaN is the greatest."""
     value, name, typical = 0.0, "", 0.0
     for distance in found:
+        lost = distance.isna().any()
+        if lost.any():
+            why = f"{int(distance.isna().any(axis=1).sum())} of {len(distance)} rows have no answer for {lost.idxmax()}"
+            return Line.judged("axiom", what, intervention, float("nan"), LIMIT, "sd", why=why)
         largest = distance.max()
-        if len(largest) and not largest.max() <= value:
+        if len(largest) and largest.max() > value:
             value, name = float(largest.max()), str(largest.idxmax())
             typical = float(np.sqrt((distance[name] ** 2).mean()))
     why = f"largest in {name}, where the root mean square is {typical:.2g}" if name else "exactly"

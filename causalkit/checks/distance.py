@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
+from causalkit.errors import unknown
 from causalkit.scm import SCM
 from causalkit.seeds import Seed, integer
 
@@ -42,6 +43,9 @@ def counterfactual_error(
         scaled: Whether errors are in standard deviations.
         seed: Of the rows.
 
+    Raises:
+        ValueError: An unknown cause, no cause, no quantile.
+
     Example:
         >>> import causalkit as ck
         >>> truth = ck.triangle("lin")
@@ -49,21 +53,34 @@ def counterfactual_error(
         >>> counterfactual_error(learned, truth, seed=1) < 0.03
         True
     """
-    answer = learned.counterfactual if isinstance(learned, SCM) else learned
+    answer, quantiles = learned.counterfactual if isinstance(learned, SCM) else learned, list(quantiles)
     many, rows = (truth.sample(size, seed=integer(seed, what)) for size, what in ((10_000, "quantiles"), (n, "rows")))
-    unit = many.std() if scaled else 1.0
+    unit = many[list(truth.variables)].std().to_numpy() if scaled else 1.0
     named = list(causes) if causes is not None else [v for v in truth.variables if list(truth.graph.successors(v))]
+    if not named or not quantiles:
+        raise ValueError(f"no {'quantile' if named else 'cause'} to set: name some, causes=['x'], quantiles=[0.5]")
+    for cause in named:
+        if cause not in truth.variables:
+            raise unknown("cause", cause, truth.variables)
     errors = []
     for cause in named:
         for share in quantiles:
             do = {cause: float(many[cause].quantile(share))}
-            gap = (answer(rows, do)[list(truth.variables)] - truth.counterfactual(rows, do)) / unit
-            errors.append(float(np.sqrt((gap**2).sum(axis=1)).mean()))
+            # as arrays: another index must not move rows, and NaN must not be left out
+            found, true = (
+                f[list(truth.variables)].to_numpy() for f in (answer(rows, do), truth.counterfactual(rows, do))
+            )
+            errors.append(float(np.sqrt((((found - true) / unit) ** 2).sum(axis=1)).mean()))
     return float(np.mean(errors))
 
 
 def divergence_from(learned: SCM, truth: SCM, *, n: int = 20_000, seed: Seed) -> tuple[float, float]:
     """KL(truth || learned) in nats, by the mean of log p - log q over new rows, and the standard error of that mean.
+
+    The rows are others than those of `truth.sample(n, seed=seed)`.
+
+    Raises:
+        ValueError: The two are over different variables (hidden ones count), so that they have no densities to compare.
 
     Example:
         >>> import causalkit as ck
@@ -72,6 +89,12 @@ def divergence_from(learned: SCM, truth: SCM, *, n: int = 20_000, seed: Seed) ->
         >>> kl, error
         (0.0, 0.0)
     """
-    rows = truth.sample(n, seed=seed, hidden=True)
+    odd = [v for v in (*truth.variables, *learned.variables) if v not in truth.variables or v not in learned.variables]
+    if odd:
+        raise ValueError(
+            f"the two SCMs are over different variables: {odd[0]} is in one of them alone. Compare those that they "
+            f"share: where these have no hidden cause, scm.marginal([...]) leaves the others out"
+        )
+    rows = truth.sample(n, seed=integer(seed, "divergence"), hidden=True)
     gaps = truth.log_prob(rows) - learned.log_prob(rows)
     return float(gaps.mean()), float(gaps.std(ddof=1) / np.sqrt(n))

@@ -41,7 +41,7 @@ def errors(units: Units, asked: list[Case], references: Mapping[str, SCM]) -> li
 def _error(units: Units, answer: pd.DataFrame, true: pd.DataFrame | None, name: str) -> float:
     if true is None:
         return float("nan")
-    distance = gaps(answer, true, units.sd, [name])[name]
+    distance = gaps(answer, true, units.sd, [name])[name].to_numpy()  # where NaN is not left out
     return float((distance > 0).mean()) if name in units.discrete else float(np.sqrt((distance**2).mean()))
 
 

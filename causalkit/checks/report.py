@@ -16,6 +16,7 @@ from causalkit.checks.identified import identified
 from causalkit.checks.noise import noises
 from causalkit.checks.population import populations
 from causalkit.checks.units import Line, cases, make_units
+from causalkit.estimation.spread import check_level
 from causalkit.scm import SCM
 from causalkit.seeds import Seed, integer
 
@@ -126,7 +127,8 @@ def check_counterfactuals(
         seed: Of rows, draws, tests and the posterior noise of discrete variables.
 
     Raises:
-        ValueError: Neither truth nor rows; variables that do not agree; an unknown variable in do.
+        ValueError: Neither truth nor rows, or no SCM; variables that do not agree; an unknown variable in do, or no one
+            number; a level that is not between 0 and 1.
 
     Example:
         >>> import causalkit as ck
@@ -139,6 +141,7 @@ def check_counterfactuals(
         >>> bool((errors["value"] < 0.1 * errors["reference"]).all())
         True
     """
+    check_level(level)
     base = integer(seed, "check_counterfactuals")
     units = make_units(learned, truth, frame, n, base)
     asked = cases(units, do)

@@ -136,6 +136,12 @@ def make_units(learned: SCM, truth: SCM | None, frame: pd.DataFrame | None, n: i
         ValueError: Neither truth nor rows; variables of the learned SCM that the truth or the rows lack.
     """
     base = integer(seed, "checks")
+    for role, scm in (("learned", learned), ("truth", truth)):
+        if not isinstance(scm, SCM) and (role == "learned" or scm is not None):
+            raise ValueError(
+                f"the {role} to check counterfactuals with has to be an SCM, got {type(scm).__name__}: fit one, "
+                f"ck.fit_scm(graph, frame, seed=0), or make one, ck.SCM(...)"
+            )
     if truth is not None:
         for name in learned.variables:
             if name not in truth.variables:
@@ -194,6 +200,8 @@ def _given(units: Units, several: Sequence[Mapping[str, float]]) -> list[tuple[s
         for name in do:
             if name not in units.learned.variables:
                 raise unknown("variable", name, units.learned.variables)
+            if np.ndim(do[name]) or not np.isfinite(do[name]):
+                raise ValueError(f"do({name} = {do[name]}): give one number, finite, the same for all units")
         values = {name: float(value) for name, value in do.items()}
         inside = all(low[v] <= value <= high[v] for v, value in values.items())
         wanted.append((", ".join(f"{v} = {value:.3g}" for v, value in values.items()), values, inside))

@@ -6,12 +6,34 @@ import itertools
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import networkx as nx
 
-__all__ = ["Names", "describe_path", "mutilated", "names_of", "open_path", "path_text", "probability", "tex"]
+from causalkit.graphs import check_dag
+
+__all__ = ["Names", "dag_of", "describe_path", "mutilated", "names_of", "open_path", "path_text", "probability", "tex"]
 
 Names = str | Iterable[str]
+ESCAPED = {"\\": r"{\backslash}", "^": r"{\wedge}", "~": r"{\sim}", "<": r"{\lt}", ">": r"{\gt}"}
+ESCAPED |= {sign: "\\" + sign for sign in "_%#&${} "}
+"""What LaTeX would take for more than a character of a name, and how to write it there."""
+
+
+def dag_of(graph: Any) -> nx.DiGraph:
+    """The DAG itself, or that of an SCM; of several edges between the same two variables one is left.
+
+    Raises:
+        ValueError: No DAG, or a graph that says of itself that it is a PAG: its edges are no claims of a DAG's.
+
+    Example:
+        >>> list(dag_of(nx.MultiDiGraph([("x", "y"), ("x", "y")])).edges)
+        [('x', 'y')]
+    """
+    dag = check_dag(graph if isinstance(graph, nx.DiGraph) else getattr(graph, "graph", graph))
+    if dag.graph.get("kind") == "pag":
+        raise ValueError("a DAG is needed, and this is a PAG: choose a DAG of its class, hidden variables as nodes")
+    return nx.DiGraph(dag) if dag.is_multigraph() else dag
 
 
 def names_of(value: Names) -> tuple[str, ...]:
@@ -134,8 +156,8 @@ def tex(names: Iterable[str]) -> str:
     """
     shown = []
     for name in names:
-        letter = re.fullmatch(r"([A-Za-z])_?(\d*)", name)
-        plain = name.replace("_", r"\_")
+        letter = re.fullmatch(r"([A-Za-z])(?:_?(\d+))?", name)
+        plain = "".join(ESCAPED.get(sign, sign) for sign in name)
         shown.append(
             rf"\mathrm{{{plain}}}" if letter is None else letter[1] + (f"_{{{letter[2]}}}" if letter[2] else "")
         )

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from causalkit.do_rules.paths import Names, describe_path, mutilated, names_of, open_path, probability, tex
+from causalkit.do_rules.paths import Names, dag_of, describe_path, mutilated, names_of, open_path, probability, tex
 from causalkit.errors import unknown
-from causalkit.graphs import check_dag
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,7 +176,7 @@ def applies(graph: Any, rule: int, y: Names, x: Names = (), z: Names = (), w: Na
         Rule 2 (exchange of action and observation) does not apply.
         The graph without the arrows out of x has an open path: x <- u_x_y -> y.
     """
-    whole = check_dag(graph if isinstance(graph, nx.DiGraph) else getattr(graph, "graph", graph))
+    whole = dag_of(graph)
     if isinstance(rule, bool) or rule not in RULES:
         raise ValueError(f"rule {rule!r}: do-calculus has rules 1, 2 and 3 (see ck.do_rules.RULES)")
     sets = {name: names_of(value) for name, value in {"y": y, "x": x, "z": z, "w": w}.items()}

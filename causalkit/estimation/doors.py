@@ -11,10 +11,13 @@ import pandas as pd
 from causalkit.errors import check_frame, unknown
 from causalkit.graphs import check_dag, undirected_edges
 
-__all__ = ["MOST_LEVELS", "check_columns", "check_graph", "is_discrete", "mechanism_names"]
+__all__ = ["MOST_LEVELS", "check_columns", "check_graph", "check_networks", "is_discrete", "mechanism_names"]
 
 MOST_LEVELS = 20
 """The most levels of a discrete variable."""
+
+FEWEST_ROWS = 50
+"""For a network: about as many as the smallest has parameters (16 units, one parent: 49)."""
 
 
 def check_graph(graph: nx.DiGraph) -> None:
@@ -95,7 +98,8 @@ def _check_rows(
     columns = [np.ones((len(y), 1))]
     for p in parents:
         x = values[p][:, None]
-        columns.append((x == np.arange(1, x.max() + 1)).astype(np.float64) if is_discrete(frame[p]) else x - x.mean())
+        hot = is_discrete(frame[p])
+        columns.append((x == np.arange(1, x.max() + 1)).astype(np.float64) if hot else (x - x.mean()) / x.std())
     design = np.hstack(columns)
     times = int(y.max()) if is_discrete(frame[name]) else 1
     if len(y) < design.shape[1] * times + 2:
@@ -104,9 +108,26 @@ def _check_rows(
             f"are {len(y)} rows: give more rows, or a graph in which it has fewer parents"
         )
     if times == 1 and not is_discrete(frame[name]) and parents:
-        rest = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        rest = y - y.mean() - design @ np.linalg.lstsq(design, y - y.mean(), rcond=None)[0]
         if rest.std() <= 1e-9 * y.std():
             raise ValueError(f"{name!r} is an exact function of its parents {parents}: leave one of them out")
+
+
+def check_networks(graph: nx.DiGraph, frame: pd.DataFrame, names: Mapping[str, str]) -> None:
+    """Nothing, once there are rows enough for every mechanism that is a network.
+
+    Raises:
+        ValueError: One is wanted for fewer than 50 rows.
+    """
+    for name, kind in names.items():
+        roots = ("flow", "vae")  # of a variable without parents, the others learn a mean
+        network = kind in roots or (kind in ("mlp", "location_scale") and graph.in_degree(name) > 0)
+        if network and len(frame) < FEWEST_ROWS:
+            raise ValueError(
+                f"{kind!r} (of {name!r}) is a network with more parameters than there are rows: {len(frame)} rows, and "
+                f"at least {FEWEST_ROWS} are needed. Give more rows, or mechanism='linear' (or 'auto', which takes a "
+                f"line for so few)"
+            )
 
 
 def mechanism_names(

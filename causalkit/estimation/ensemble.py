@@ -164,7 +164,8 @@ def fit_ensemble(
     sides of a learner's own split, but learners that need many rows see fewer.
 
     Where a mechanism stands for several learners ("auto" above all) one is chosen once for each variable and set of
-    parents, on all rows; so the interval does not cover that choice.
+    parents, on all rows; so the interval does not cover that choice. Where it falls on an additive curve, each member
+    chooses among the additive regressions again, by its own rows.
 
     The graphs' own uncertainty comes with several of them: a CPDAG stands for all its DAGs, and resampled discovery
     gives a list in which what comes back often weighs more (equal graphs are counted together):
@@ -202,7 +203,7 @@ def fit_ensemble(
     """
     if isinstance(members, bool) or not isinstance(members, int) or members < 2:
         raise ValueError(f"members = {members!r}: at least 2 a graph, since one alone does not vary")
-    if resample not in (True, False, "half"):
+    if not (isinstance(resample, bool) or resample == "half"):
         raise ValueError(f"resample = {resample!r}: give True (with replacement), 'half' (without) or False")
     dags, shares = _graphs(graphs, weights, limit)
     frame, base = check_frame(frame, dags[0].nodes), integer(seed, "ensemble")

@@ -11,11 +11,11 @@ import pandas as pd
 from torch import Tensor
 
 from causalkit.errors import unknown
-from causalkit.estimation.doors import check_columns, check_graph, is_discrete, mechanism_names
+from causalkit.estimation.doors import check_columns, check_graph, check_networks, is_discrete, mechanism_names
 from causalkit.estimation.independence import Kernel, independent, least, scores
 from causalkit.estimation.learned import Fitted, LearnedSCM
 from causalkit.estimation.learners import LEARNERS, values
-from causalkit.estimation.regressions import REGRESSIONS, simplest
+from causalkit.estimation.regressions import REGRESSIONS, held_out, simplest
 from causalkit.mechanisms import NOISES, Mechanism
 from causalkit.seeds import Seed, integer, stream
 
@@ -64,9 +64,10 @@ def fit_scm(
 
     Where there is a choice, each candidate is fitted to four fifths of the rows (all but 2,000 of more than 10,000) and
     scored by its log-likelihood on the others; the simplest is taken that the best one beats by no more than two
-    standard errors of the gain. Regressions and tables are then fitted again to all rows. `auto` tries the two that are
-    slow only where additive noise leaves a dependence on a parent (HSIC on up to 1,000 rows, p < 0.2). Columns of
-    integers are discrete variables with codes 0 ... K - 1, and always get a discrete mechanism.
+    standard errors of the gain. Regressions and tables are then fitted again to all rows. Below 50 rows nothing is
+    scored: the simplest is taken, and networks are refused. `auto` tries the two that are slow only where additive
+    noise leaves a dependence on a parent (HSIC on up to 1,000 rows, p < 0.2). Columns of integers are discrete
+    variables with codes 0 ... K - 1, and always get a discrete mechanism.
 
     Assumes that the graph is right and that no hidden variable drives two of the observed ones (Pearl 2009, section
     1.4). The counterfactuals of all but the discrete mechanisms are right only if the true mechanisms increase in
@@ -86,8 +87,8 @@ def fit_scm(
     Raises:
         ValueError: The graph is a CPDAG or PAG that leaves edges undirected (named), has a cycle, hidden nodes, or
             nodes that are no columns; an unknown mechanism or noise; a mechanism that does not fit the column's
-            kind; a frame with text, NaN, codes with gaps, more than 20 levels, or too few rows; a variable that is
-            constant, or is an exact function of its parents.
+            kind; a frame with text, NaN, codes with gaps, more than 20 levels, or too few rows (networks: below 50);
+            a variable that is constant, or is an exact function of its parents.
 
     Example:
         >>> import causalkit as ck
@@ -99,6 +100,7 @@ def fit_scm(
     check_graph(graph)
     frame = check_columns(graph, frame)
     names = mechanism_names(graph, frame, mechanism, FITS)
+    check_networks(graph, frame, names)
     _check_noise(noise, names)
     base = integer(seed, "fit_scm")
     wanted = {v: _candidates(graph, frame, v, kind) for v, kind in names.items()}
@@ -119,8 +121,11 @@ def fit_scm(
         index=list(names),
     )
     ranges = {v: (float(frame[v].min()), float(frame[v].max())) for v in names}
-    rows = (held if len(held) >= 200 else frame).head(2000)
-    fitted = Fitted(table, mechanisms, rows, ranges, integer(base, "report"))
+    if len(held) >= 200:  # tested as they were before they saw the rows that they are tested on
+        tested, rows = {v: tried[v][k] for v, k in chosen.items()}, held
+    else:
+        tested, rows = mechanisms, frame.head(2000)
+    fitted = Fitted(table, tested, rows, ranges, integer(base, "report"))
     return LearnedSCM(mechanisms, fitted=fitted)
 
 
@@ -148,18 +153,17 @@ def _candidates(graph: nx.DiGraph, frame: pd.DataFrame, name: str, kind: str) ->
 def _split(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows to learn from, every level of the discrete variables among them, and at most 2,000 others to score on.
 
-    Below 50 rows none are held out.
+    Below 50 rows none are held out. Copies of a row are on one side: `held_out`.
     """
-    count = min(len(frame) // 5, 2000) if len(frame) >= 50 else 0
-    order = stream(seed, "held out").permutation(len(frame))
+    if len(frame) < 50:
+        return frame, frame.iloc[:0]
     needed = np.zeros(len(frame), bool)
     for name in frame.columns:
         if is_discrete(frame[name]):
             needed[np.unique(frame[name].to_numpy(), return_index=True)[1]] = True
-    held = np.sort(order[~needed[order]][:count])
-    kept = np.ones(len(frame), bool)
-    kept[held] = False
-    return frame[kept], frame.iloc[held]
+    rows, count = frame.to_numpy(np.float64), min(len(frame) // 5, 2000)
+    out = held_out(rows, count, stream(seed, "held out"), needed=needed)
+    return frame[~out], frame[out]
 
 
 def _tried(

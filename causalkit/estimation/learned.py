@@ -29,8 +29,8 @@ class Fitted:
     Attributes:
         table: A row a variable: mechanism, the learner; noise, its family; log_likelihood, the held-out mean in nats
             (NaN below 50 rows).
-        mechanisms: As they were fitted, before any do() or shift.
-        rows: Rows for the diagnostics, held out where there are enough.
+        mechanisms: Those that the diagnostics test: as they were before they saw `rows`, where rows were held out.
+        rows: Rows for the diagnostics: those held out, if there are 200; else (the first 2,000 of) those learned from.
         ranges: Variable -> (least, greatest) of its data.
         seed: Of the diagnostics.
     """
@@ -73,7 +73,8 @@ class LearnedSCM(SCM):
     def report(self) -> pd.DataFrame:
         """A row a variable: mechanism, noise, log_likelihood (held-out mean, nats), and the columns of `ck.diagnose`.
 
-        It is about the fit, whatever was done to the SCM since.
+        It is about the fit, whatever was done to the SCM since. The tests are of rows held out; below 1,000 rows, of
+        the rows that were learned from, which pass too easily.
         """
         return self.fitted.report
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from causalkit.mechanisms import Empirical, Function, Linear, Noise, Perceptron
-from causalkit.seeds import generator
+from causalkit.seeds import stream
 
-__all__ = ["FAMILIES", "REGRESSIONS", "Bumps", "Regressor", "law_of", "simplest"]
+__all__ = ["FAMILIES", "REGRESSIONS", "Bumps", "Regressor", "held_out", "law_of", "simplest"]
 
 FAMILIES = ("gaussian", "laplace", "student_t", "gumbel")
 """The noise families among which one is chosen; each is possible everywhere, so no value has probability 0."""
@@ -35,9 +35,10 @@ class Regressor:
 
 def least_squares(x: np.ndarray, y: np.ndarray, seed: int) -> Function:
     """f(x) = x w + b by ordinary least squares; x [n, p], y [n]."""
-    design = np.column_stack([x, np.ones(len(x))])
-    weights = np.linalg.lstsq(design, y, rcond=None)[0]
-    return Linear(tuple(weights[:-1].tolist()), float(weights[-1]))
+    # in sds from the means: a column in small units, or far from 0, is lost in the rounding of the others otherwise
+    centre, scale = x.mean(0), np.where(x.std(0) > 0, x.std(0), 1.0)
+    weights = np.linalg.lstsq((x - centre) / scale, y - y.mean(), rcond=None)[0] / scale
+    return Linear(tuple(weights.tolist()), float(y.mean() - centre @ weights))
 
 
 def splines(x: np.ndarray, y: np.ndarray, seed: int) -> Function:
@@ -190,24 +191,44 @@ REGRESSIONS: dict[str, Callable[[np.ndarray, np.ndarray, int], Function]] = {
 def law_of(residual: Tensor, family: str | None, *, seed: int) -> Noise:
     """The noise with the mean and sd of these residuals [n], of this family; None chooses.
 
-    Of `FAMILIES` the likeliest, unless the residuals' own shape (`Empirical`) is likelier by more than two standard
-    errors, on a fifth of the rows that is held out; below 50 rows a family in any case.
+    Of `FAMILIES` the likeliest (each has two parameters, so none is favoured), unless the residuals' own shape
+    (`Empirical`) is likelier by more than two standard errors, on a fifth of the rows that is held out; below 50 rows a
+    family in any case.
     """
     mean, scale = float(residual.mean()), float(residual.std(correction=0))
     mean = mean if abs(mean) > 1e-9 * scale else 0.0  # rounding, where a regression has an intercept
     if family is not None:
         return Noise(family, scale, mean)
-    order = torch.randperm(len(residual), generator=generator(seed, "noise"))
-    kept, held = residual[order[len(order) // 5 :]], residual[order[: len(order) // 5]]
-    sd, middle = float(kept.std(correction=0)), float(kept.mean())
-    laws = {name: Noise(name, sd, middle) for name in FAMILIES}
-    scores = {name: law.log_prob(held) for name, law in laws.items()}
-    likeliest = max(FAMILIES, key=lambda name: float(scores[name].mean()))
+    likeliest = max(FAMILIES, key=lambda name: float(Noise(name, scale, mean).log_prob(residual).mean()))
     if len(residual) >= 50:
+        out = torch.from_numpy(held_out((residual / scale).numpy().round(9), len(residual) // 5, stream(seed, "noise")))
+        kept, held = residual[~out], residual[out]
+        sd, middle = float(kept.std(correction=0)), float(kept.mean())
         own = Empirical(scale=sd, location=middle, shape=Empirical.of(kept).shape).log_prob(held)
-        if simplest({likeliest: scores[likeliest], "own": own}, ((likeliest,), ("own",))) == "own":
+        scores = {likeliest: Noise(likeliest, sd, middle).log_prob(held), "own": own}
+        if simplest(scores, ((likeliest,), ("own",))) == "own":
             return Empirical(scale=scale, location=mean, shape=Empirical.of(residual).shape)
     return Noise(likeliest, scale, mean)
+
+
+def held_out(
+    rows: np.ndarray, count: int, draw: np.random.Generator, *, needed: np.ndarray | None = None
+) -> np.ndarray:
+    """Which of these rows [n, ...] to hold out, `count` or a few less, none that is needed [n]: a mask [n].
+
+    Copies of a row, as drawing with replacement makes them, stay on one side: what is scored on a copy of what it
+    learned is scored on what it learned. Where fewer than half of the rows differ, or one comes more than ten times
+    (codes, rounded numbers), equal rows are no copies, and each goes by itself.
+    """
+    n = len(rows)
+    _, group, times = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    group = group.reshape(n)
+    alone = (times[group] > 10) | (2 * len(times) < n)
+    group = np.where(alone, n + np.arange(n), group)
+    rank = draw.permutation(2 * n)[group]
+    if needed is not None:
+        rank[np.isin(group, group[needed])] = 2 * n
+    return rank < np.sort(rank)[count]  # a group that is not in whole among the first stays in whole
 
 
 def simplest(scores: Mapping[str, Tensor], steps: Sequence[Sequence[str]], errors: float = 2.0) -> str:

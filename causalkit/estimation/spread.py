@@ -59,7 +59,9 @@ def check_level(level: float) -> None:
         ValueError: It is not between 0 and 1.
     """
     if not 0 < level < 1:
-        raise ValueError(f"level = {level!r}: give the share that the interval is to cover, between 0 and 1")
+        raise ValueError(
+            f"level = {level!r}: give a share between 0 and 1, of what the interval covers or of false alarms"
+        )
 
 
 def _quantile(p: float, weights: np.ndarray, centre: np.ndarray, scale: np.ndarray, df: int) -> np.ndarray:

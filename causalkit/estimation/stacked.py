@@ -28,8 +28,9 @@ class Network:
     Attributes:
         encoding: What it sees of the parents.
         slopes: Of the linear term [q], which adds to the first of the numbers.
-        low: The least value of each column [q] in training; below it, only the linear term goes on.
-        high: The greatest value of each column [q] in training.
+        low: The least value of each column [q] in training, less a tenth of its range; below, only the linear term
+            goes on: a network's own way on may make a scale of 0 or thousands.
+        high: The greatest value, and a tenth of the range.
         weights: Of each layer, [in, out].
         biases: Of each layer, [out].
     """
@@ -109,7 +110,9 @@ class Stack:
         first, *rest = (w[j].detach().double() for w in self.weights)
         biases = tuple(b[j, 0].detach().double().clone() for b in self.biases)
         weights = (first[self.mask[j] > 0].clone(), *(w.clone() for w in rest))
-        return Network(encoding, slopes, seen.amin(0), seen.amax(0), weights, biases)
+        low, high = seen.amin(0), seen.amax(0)
+        margin = 0.1 * (high - low)
+        return Network(encoding, slopes, low - margin, high + margin, weights, biases)
 
 
 def train(

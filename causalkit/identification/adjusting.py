@@ -16,7 +16,7 @@ from causalkit.identification.overlap import at_level
 from causalkit.identification.results import PositivityError
 from causalkit.identification.smooth import is_discrete, smooth
 
-__all__ = ["Estimator", "adjusted", "front_door", "linear", "mean_given", "transported", "weighted_curve"]
+__all__ = ["Estimator", "adjusted", "front_door", "leading", "linear", "mean_given", "transported", "weighted_curve"]
 
 Estimator = Callable[[np.ndarray], np.ndarray]
 LEAST = 0.01
@@ -25,6 +25,11 @@ FEWEST = 20.0
 """The least effective number of treated rows for which weights are believed."""
 POINTS = 20
 """How many values stand for a real treatment's distribution where it is averaged over."""
+
+
+def leading(targets: np.ndarray) -> np.ndarray:
+    """The target [n] by which a surface's penalty is chosen: the value, or the last level of several outcomes."""
+    return targets[:, -1] if np.isnan(targets[:, 0]).any() else targets[:, 0]
 
 
 def mean_given(frame: pd.DataFrame, given: Mapping[str, float]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -61,7 +66,7 @@ def adjusted(
         PositivityError: The weights leave fewer than 20 effective rows.
     """
     average, besides = mean_given(frame, given), [*covariates, *given]
-    surface = smooth(frame, [*do, *besides], targets[:, 0])
+    surface = smooth(frame, [*do, *besides], leading(targets))
     design, moved = surface.design(frame), surface.design(frame.assign(**do))
     if method == "regression":
         return lambda weights: average(moved @ surface.fit(design, targets, weights), weights), ""
@@ -116,7 +121,7 @@ def weighted_curve(
     """
     (x,) = do
     treated = frame[[x]].to_numpy(np.float64)
-    curve = smooth(frame, [x, *given], targets[:, 0])
+    curve = smooth(frame, [x, *given], leading(targets))
     design, there = curve.design(frame), curve.design(frame.iloc[:1].assign(**do, **given))
     models = [
         (m, m.design(frame))
@@ -150,7 +155,10 @@ def linear(
     given: Mapping[str, float],
 ) -> Estimator:
     """E[target | do(x = a), w] by one linear regression on x, z and w: extrapolates wherever it is asked to."""
-    surface, average = smooth(frame, [*do, *covariates, *given], targets[:, 0], linear=True), mean_given(frame, given)
+    surface, average = (
+        smooth(frame, [*do, *covariates, *given], leading(targets), linear=True),
+        mean_given(frame, given),
+    )
     design, moved = surface.design(frame), surface.design(frame.assign(**do))
     return lambda weights: average(moved @ surface.fit(design, targets, weights), weights)
 
@@ -168,12 +176,12 @@ def front_door(
     The mean over x' is over its levels, or over 20 equally filled bins of a real x. Source: Pearl (2009), equation
     3.29; the two regressions as in Fulcher et al. (2020).
     """
-    inner = smooth(frame, [*mediators, *do], targets[:, 0], linear=straight)
+    inner = smooth(frame, [*mediators, *do], leading(targets), linear=straight)
     design = inner.design(frame)
     bins, points = _bins(frame[list(do)])
     moved = [inner.design(frame.assign(**dict(zip(do, point, strict=True)))).astype(np.float32) for point in points]
-    means = [inner_mean @ inner.fit(design, targets, np.ones(len(frame)))[:, 0] for inner_mean in moved]
-    outer = smooth(frame, list(do), np.mean(means, axis=0), linear=straight)
+    means = [inner_mean @ inner.fit(design, targets, np.ones(len(frame))) for inner_mean in moved]
+    outer = smooth(frame, list(do), leading(np.mean(means, axis=0)), linear=straight)
     outside, there = outer.design(frame), outer.design(frame.iloc[:1].assign(**do))
 
     def estimator(weights: np.ndarray) -> np.ndarray:
@@ -201,7 +209,7 @@ def transported(
     (2014), corollary 1.
     """
     surface, average = (
-        smooth(lab, [*do, *covariates, *given], targets[:, 0], linear=straight),
+        smooth(lab, [*do, *covariates, *given], leading(targets), linear=straight),
         mean_given(target, given),
     )
     design, moved = surface.design(lab), surface.design(target.assign(**do))

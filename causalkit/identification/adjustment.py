@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 import networkx as nx
 
+from causalkit.do_rules.paths import dag_of
 from causalkit.errors import unknown
-from causalkit.graphs import check_dag
 
 __all__ = ["adjustment_sets", "is_adjustment_set", "optimal_adjustment"]
 
@@ -171,7 +171,7 @@ def _separators(graph: nx.Graph, start: object, end: object) -> Iterator[frozens
 
 def question(graph: nx.DiGraph, do: Names, outcome: Names) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Treatments and outcomes as tuples, once they are known to be observed variables of the DAG, and disjoint."""
-    check_dag(graph)
+    dag_of(graph)
     do, outcome = names(do), names(outcome)
     for role, given in (("do", do), ("outcome", outcome)):
         if not given:

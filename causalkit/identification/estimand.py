@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import pandas as pd
 
-from causalkit.identification.expressions import Expression, Probability, evaluate, free, latex, latex_name
+from causalkit.identification.expressions import Expression, Probability, evaluate, free, latex, latex_name, mentioned
 from causalkit.identification.verify import gap, law
 from causalkit.scm import SCM
 from causalkit.seeds import Seed
@@ -42,29 +43,27 @@ class Step:
     left: Expression | None = None
 
     def __str__(self) -> str:
-        why = f": ({self.independence}) in {_plain(self.graph)}" if self.independence else ""
+        plain = {r"\overline": "over", r"\underline": "under"} | {latex_name(name): name for name in self._names()}
+        why = f": ({self.independence}) in {_replaced(self.graph, plain)}" if self.independence else ""
         left = "" if self.left is None else f"{self.left} "
         return f"{self.number}. {left}= {self.expression}   [{self.rule}{why}]"
 
     def markdown(self) -> str:
         """The step as one line of Markdown, its formulas in LaTeX."""
-        why = f": ${_latex_independence(self.independence)}$ in ${self.graph}$" if self.independence else ""
+        signs = {" ⟂ ": r" \perp ", " | ": r" \mid "} | {name: latex_name(name) for name in self._names()}
+        why = f": $({_replaced(self.independence, signs)})$ in ${self.graph}$" if self.independence else ""
         left = "" if self.left is None else latex(self.left)
         return f"{self.number}. ${left} = {latex(self.expression)}$ ({self.rule}{why})"
 
-
-def _plain(graph: str) -> str:
-    for written, plain in ((r"\overline", "over"), (r"\underline", "under")):
-        graph = graph.replace(written, plain)
-    return graph
+    def _names(self) -> list[str]:
+        """The variables that the step speaks of."""
+        return [*mentioned(self.expression), *(mentioned(self.left) if self.left is not None else ())]
 
 
-def _latex_independence(text: str) -> str:
-    """An independence, y ⟂ z | x, w, in LaTeX."""
-    left, _, rest = text.partition(" ⟂ ")
-    right, _, given = rest.partition(" | ")
-    sides = [", ".join(latex_name(n) for n in side.split(", ")) for side in (left, right, given) if side]
-    return rf"({sides[0]} \perp {sides[1]}" + (rf" \mid {sides[2]})" if given else ")")
+def _replaced(text: str, words: Mapping[str, str]) -> str:
+    """The text with each word replaced, the longest one where several fit."""
+    pattern = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.sub(pattern, lambda found: words[found[0]], text)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,7 +114,7 @@ class Estimand:
         """The strategy in words: "adjustment for z"."""
         using = ", ".join(self.using)
         words = {
-            "no effect": f"{', '.join(self.do)} has no effect on it",
+            "no effect": f"no effect of {', '.join(self.do)}",
             "back-door": f"adjustment for {using}" if using else "no adjustment needed",
             "front-door": f"the front door through {using}",
             "id": "the complete algorithm ID",

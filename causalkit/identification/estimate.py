@@ -17,9 +17,9 @@ from causalkit.errors import check_frame, unknown
 from causalkit.identification import adjusting
 from causalkit.identification.overlap import check_mediators, check_overlap, check_seen, check_shared
 from causalkit.identification.plug_in import PlugIn, Regime, regimes
-from causalkit.identification.results import Estimate, PositivityError, interval, varies
+from causalkit.identification.results import Estimate, PositivityError, check_number, check_resamples, interval, varies
 from causalkit.identification.simulation import simulated
-from causalkit.identification.smooth import is_discrete
+from causalkit.identification.smooth import codes_as_reals, is_discrete
 from causalkit.seeds import Seed, stream
 
 if TYPE_CHECKING:
@@ -78,12 +78,11 @@ def estimate(
     """
     given = dict(given or {})
     _check_question(estimand, do, given, versus, method)
+    check_resamples(bootstrap)
     frames = _frames(estimand, frame)
-    data = pd.concat(frames.values())
-    discrete = all(is_discrete(data[c]) for c in data)
-    if method == "plug-in" or (method == "auto" and discrete):
-        if not discrete:
-            real = [c for c in data if not is_discrete(data[c])]
+    real = [c for data in frames.values() for c in data if not is_discrete(data[c])]
+    if method == "plug-in" or (method == "auto" and not real):
+        if real:
             raise ValueError(f"the plug-in wants integer codes, and {real[0]!r} is real: cut it into levels (pd.qcut)")
         return _plug_in(estimand, frames, dict(do), given, versus, bootstrap, level, seed)
     return _smoothed(estimand, frames, dict(do), given, versus, method, bootstrap, level, seed)
@@ -102,7 +101,7 @@ def _plug_in(
     for frame in frames.values():
         for at in filter(None, (do, versus)):
             check_seen(frame, {n: v for n, v in at.items() if n in frame})
-    tables = PlugIn.of(estimand.expression, estimand.outcome, frames)
+    tables = PlugIn.of(estimand.expression, estimand.outcome, frames, estimand.given)
     found, resampled = tables.resampled({**do, **given}, versus and {**versus, **given}, bootstrap, seed)
     n = sum(map(len, frames.values()))
     return interval(found, resampled, method="plug-in", n=n, level=level, levels=tables.index)
@@ -121,7 +120,7 @@ def _smoothed(
 ) -> Estimate:
     data, *others = sorted(frames.values(), key=lambda frame: -len(set(estimand.outcome) & set(frame)))
     targets, levels = _targets(data, estimand.outcome)
-    method, estimators, notes = _chosen(estimand, data, method), [], []
+    method, estimators, notes = _chosen(estimand, data, method), [], [codes_as_reals(data)]
     for at in filter(None, (do, versus)):
         if estimand.strategy == "transport":
             one, note = _transported(estimand, data, others, targets, dict(at), given, method)
@@ -140,7 +139,8 @@ def _smoothed(
 
     resampled = np.array([contrast(counts()) for _ in range(bootstrap)]).reshape(bootstrap, targets.shape[1])
     found = contrast(np.ones(sum(sizes)))
-    return interval(found, resampled, method=method, n=sum(sizes), level=level, note="; ".join(notes), levels=levels)
+    told = "; ".join(filter(None, notes))
+    return interval(found, resampled, method=method, n=sum(sizes), level=level, note=told, levels=levels)
 
 
 def _chosen(estimand: Estimand, data: pd.DataFrame, method: str) -> str:
@@ -270,8 +270,7 @@ def _check_question(
             if name not in values:
                 raise ValueError(f"{role} lacks a value of {name!r}: the estimand is {estimand.question}")
         for name, value in values.items():
-            if not np.isscalar(value) or not np.isfinite(float(value)):  # type: ignore[arg-type]
-                raise ValueError(f"{role}({name} = {value!r}): give a finite number")
+            check_number(value, f"{role} of {name!r}")
 
 
 def _frames(estimand: Estimand, frame: pd.DataFrame | Mapping[str, pd.DataFrame]) -> dict[Regime, pd.DataFrame]:

@@ -28,6 +28,7 @@ __all__ = [
     "free",
     "latex",
     "latex_name",
+    "mentioned",
 ]
 
 
@@ -91,9 +92,7 @@ class Joint:
 
     def __post_init__(self) -> None:
         if self.array.ndim != len(self.names) or len(set(self.names)) < len(self.names):
-            raise ValueError(
-                f"an array with {self.array.ndim} axes for the variables {self.names}: give one a variable"
-            )
+            raise ValueError(f"an array with {self.array.ndim} axes for variables {self.names}: give one a variable")
 
     @property
     def levels(self) -> dict[str, int]:
@@ -153,7 +152,7 @@ def evaluate(expression: Expression, source: Law) -> Joint:
     law = functools.cache(_law(source))
     joint = law((), _populations(expression)[0])
     open_names = free(expression)
-    for name in _mentioned(expression):
+    for name in mentioned(expression):
         if name not in joint.names:
             raise ValueError(f"the formula {expression} has {name!r}, but the joint is over {', '.join(joint.names)}")
     shape = [count if name in open_names else 1 for name, count in joint.levels.items()]
@@ -169,9 +168,7 @@ def _law(source: Law) -> Callable[[tuple[str, ...], str], Joint]:
 
     def law(do: tuple[str, ...], population: str) -> Joint:
         if do:
-            raise ValueError(
-                f"a joint of what is observed does not say what do({', '.join(do)}) does: identify it first"
-            )
+            raise ValueError(f"a joint of what is seen does not say what do({', '.join(do)}) does: identify it first")
         if isinstance(source, Joint):
             return source
         if population not in source:
@@ -220,11 +217,10 @@ def _parts(expression: Expression) -> tuple[Expression, ...]:
     return (expression.top, expression.bottom) if isinstance(expression, Ratio) else ()
 
 
-def _mentioned(expression: Expression) -> list[str]:
+def mentioned(expression: Expression) -> list[str]:
     """All names, bound ones included."""
-    own = free(expression) if isinstance(expression, Probability) else frozenset()
-    bound = expression.over if isinstance(expression, Sum) else ()
-    return sorted({*own, *bound}.union(*map(_mentioned, _parts(expression))))
+    own = free(expression) if isinstance(expression, Probability) else getattr(expression, "over", ())
+    return sorted({*own}.union(*map(mentioned, _parts(expression))))
 
 
 def _populations(expression: Expression) -> list[str]:
@@ -278,7 +274,10 @@ def _render(expression: Expression, style: _Style, shown: Mapping[str, str] | No
     if isinstance(expression, Sum):
         inside = dict(shown)
         for name in expression.over:
-            inside[name] = shown[name] + "'" if name in shown else name
+            again = shown[name] + "'" if name in shown else name
+            while again in inside.values():  # a variable may be called x'
+                again += "'"
+            inside[name] = again
         names = ", ".join(style.name(inside[name]) for name in expression.over)
         return style.total.format(names, _render(expression.term, style, inside))
     if isinstance(expression, Ratio):

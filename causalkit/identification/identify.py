@@ -9,8 +9,8 @@ from typing import Any
 
 import networkx as nx
 
+from causalkit.do_rules.paths import dag_of
 from causalkit.errors import unknown
-from causalkit.graphs import check_dag
 from causalkit.identification.adjustment import adjustment_sets
 from causalkit.identification.admg import admg, relevant
 from causalkit.identification.complete import Hedge, formula
@@ -109,7 +109,7 @@ def identify(
         ...     print(error.hedge, error.measure)
         (('x', 'y'), ('y',)) ('u_x_y',)
     """
-    graph = graph.graph if isinstance(graph, SCM) else graph
+    graph = dag_of(graph)
     question = _question(graph, outcome, do, given)
     if method not in METHODS:
         raise unknown("method", method, METHODS)
@@ -130,9 +130,6 @@ def identify(
 
 def _question(graph: nx.DiGraph, outcome: Names, do: Names, given: Names | None) -> Probability:
     """The question as a probability, once the names are known to make sense."""
-    check_dag(graph)
-    if graph.graph.get("kind") == "pag":
-        raise ValueError("a DAG is needed, and this is a PAG: choose a DAG of its class, hidden variables as nodes")
     roles: dict[str, str] = {}
     seen = [v for v, hidden in graph.nodes(data="hidden") if not hidden]
     sets = {"outcome": _names(outcome), "do": _names(do), "given": _names(given or ())}
@@ -175,7 +172,7 @@ def _candidates(graph: nx.DiGraph, part: nx.DiGraph, question: Probability, meth
                 continue  # valid, but by more than the two rules of the back door
     observed = [v for v, hidden in part.nodes(data="hidden") if not hidden]
     if method == "front-door" or (method == "auto" and len(observed) <= SEARCHED):
-        for using in front_door_sets(part, question.do, question.of) if not question.given else []:
+        for using in filter(None, front_door_sets(part, question.do, question.of) if not question.given else []):
             try:
                 yield made(front_door(part, question, using), "front-door", using)
             except RuleDoesNotApply:

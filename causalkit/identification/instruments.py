@@ -14,7 +14,7 @@ import pandas as pd
 
 from causalkit.errors import check_frame
 from causalkit.identification.adjustment import Names, minimal_separators, names, question
-from causalkit.identification.results import Estimate, interval, varies
+from causalkit.identification.results import Estimate, check_number, check_resamples, interval, varies
 from causalkit.seeds import Seed, stream
 
 __all__ = ["instruments", "two_stage_least_squares"]
@@ -23,9 +23,9 @@ __all__ = ["instruments", "two_stage_least_squares"]
 def instruments(graph: nx.DiGraph, do: str, outcome: str) -> list[tuple[str, tuple[str, ...]]]:
     """The conditional instruments for the total effect of x on y, with the sets that they need.
 
-    z is an instrument given S if S holds no effect of x, z is d-separated from y given S once the edges into x are
-    removed, and z is not d-separated from x given S in the graph itself (Brito and Pearl 2002; Pearl 2009, definition
-    7.4.1, for the total effect). In a linear SCM the effect is then cov(z, y | S) / cov(z, x | S).
+    z is an instrument given S if neither is, or holds, an effect of x, z is d-separated from y given S once the edges
+    into x are removed, and z is not d-separated from x given S in the graph itself (Brito and Pearl 2002; Pearl 2009,
+    definition 7.4.1, for the total effect). In a linear SCM the effect is then cov(z, y | S) / cov(z, x | S).
 
     Args:
         graph: A DAG; hidden nodes carry hidden=True.
@@ -55,7 +55,7 @@ def instruments(graph: nx.DiGraph, do: str, outcome: str) -> list[tuple[str, tup
         (
             (z, s)
             for z in graph
-            if z in seen - {x, y}
+            if z in allowed
             for s in minimal_separators(cut, {z}, {y}, allowed - {z})
             if not nx.is_d_separator(graph, {z}, {x}, set(s))
         ),
@@ -108,6 +108,9 @@ def two_stage_least_squares(
     """
     if len(do) != 1 or (versus is not None and list(versus) != list(do)):
         raise ValueError("two-stage least squares here is for one treatment: do={'x': 1.0}, versus={'x': 0.0}")
+    check_resamples(bootstrap)
+    for number in (*do.values(), *(versus or {}).values()):
+        check_number(number)
     ((x, value),) = do.items()
     chosen, s = _chosen(graph, x, outcome, instrument, names(given))
     data = check_frame(frame, [outcome, x, *chosen, *s], min_rows=len(chosen) + len(s) + 3)
@@ -149,7 +152,7 @@ def _chosen(
     chosen = names(instrument)
     for z in chosen:
         question(graph, (x, *given), z)
-        after = [v for v in given if v in nx.descendants(graph, x)]
+        after = [v for v in (z, *given) if v in nx.descendants(graph, x)]
         if after or not nx.is_d_separator(cut, {z}, {y}, set(given)) or nx.is_d_separator(graph, {z}, {x}, set(given)):
             listed = ", ".join(f"{z} given ({', '.join(s)})" for z, s in instruments(graph, x, y)) or "none"
             raise ValueError(f"{z!r} is no instrument for {x} -> {y} given ({', '.join(given)}). Known: {listed}")

@@ -57,15 +57,23 @@ class PlugIn:
         outcome: Of which it is the distribution.
         frames: Regime -> its rows, integer columns.
         levels: Variable -> its levels, in all of the frames.
+        given: What the question conditions on: only strata that occur with it are looked at for what is missing.
     """
 
     expression: Expression
     outcome: tuple[str, ...]
     frames: Mapping[Regime, pd.DataFrame]
     levels: Mapping[str, np.ndarray]
+    given: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, expression: Expression, outcome: tuple[str, ...], frames: Mapping[Regime, pd.DataFrame]) -> PlugIn:
+    def of(
+        cls,
+        expression: Expression,
+        outcome: tuple[str, ...],
+        frames: Mapping[Regime, pd.DataFrame],
+        given: tuple[str, ...] = (),
+    ) -> PlugIn:
         """The formula on these frames, once they have few enough combinations of levels to be counted.
 
         Raises:
@@ -76,7 +84,7 @@ class PlugIn:
         if math.prod(map(len, levels.values())) > CELLS:
             counts = ", ".join(f"{n} {len(values)}" for n, values in levels.items())
             raise ValueError(f"more than {CELLS} combinations of levels ({counts}): merge levels of the largest ones")
-        return cls(expression, outcome, frames, levels)
+        return cls(expression, outcome, frames, levels, given)
 
     @property
     def index(self) -> pd.Index:
@@ -168,8 +176,9 @@ class PlugIn:
         if not fixed or not rest:
             return
         matches = np.logical_and.reduce([frame[n] == v for n, v in fixed.items()])
+        known = np.logical_and.reduce([frame[n] == v for n, v in fixed.items() if n in self.given] or [matches | True])
         there = set(map(tuple, frame.loc[matches, rest].to_numpy().tolist()))
-        missing = [s for s in sorted(set(map(tuple, frame[rest].to_numpy().tolist()))) if s not in there]
+        missing = [s for s in sorted(set(map(tuple, frame.loc[known, rest].to_numpy().tolist()))) if s not in there]
         if missing:
             count = int((frame[rest] == list(missing[0])).all(axis=1).sum())
             where, wanted = (

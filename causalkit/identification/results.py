@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["Estimate", "PositivityError", "interval", "varies"]
+__all__ = ["Estimate", "PositivityError", "check_number", "check_resamples", "interval", "varies"]
 
 
 class PositivityError(ValueError):
@@ -94,6 +95,26 @@ def interval(
     columns = {"probability": values[1:], "low": low[1:], "high": high[1:]}
     table = pd.DataFrame() if levels is None else pd.DataFrame(columns, index=levels)
     return Estimate(float(values[0]), float(low[0]), float(high[0]), float(se[0]), method, n, level, note, table)
+
+
+def check_number(value: object, what: str = "do or versus") -> None:
+    """Nothing, once the value that something is set to is known to be a finite number.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(value, (Real, np.bool_)) or not np.isfinite(float(value)):
+        raise ValueError(f"{what} has {value!r}: give a finite number")
+
+
+def check_resamples(bootstrap: int) -> None:
+    """Nothing, once the number of resamples is known to be a count.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(bootstrap, bool) or not isinstance(bootstrap, int) or bootstrap < 0:
+        raise ValueError(f"bootstrap = {bootstrap!r}: give a number of resamples, such as 200, or 0 for no interval")
 
 
 def varies(frame: pd.DataFrame, columns: Iterable[str]) -> None:

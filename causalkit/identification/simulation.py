@@ -17,7 +17,17 @@ import numpy as np
 import pandas as pd
 
 from causalkit.identification.adjusting import Estimator
-from causalkit.identification.expressions import Expression, Joint, Probability, Product, Ratio, Sum, evaluate, free
+from causalkit.identification.expressions import (
+    Expression,
+    Joint,
+    Probability,
+    Product,
+    Ratio,
+    Sum,
+    evaluate,
+    free,
+    mentioned,
+)
 from causalkit.identification.smooth import Smooth, is_discrete, smooth
 from causalkit.seeds import Seed, stream
 
@@ -96,18 +106,9 @@ def _factors(expression: Expression, scope: Mapping[str, str], fresh: Iterator[i
 
 def _is_conditional(ratio: Ratio, of: tuple[str, ...]) -> bool:
     """Whether the ratio sums to 1 over these variables, on a random joint of binary variables."""
-    names = tuple(sorted(_all_names(ratio)))
+    names = tuple(mentioned(ratio))
     p = np.random.Generator(np.random.PCG64(0)).uniform(0.1, 1.0, [2] * len(names))
     return bool(np.allclose(evaluate(Sum(of, ratio), Joint(names, p / p.sum())).array, 1.0))
-
-
-def _all_names(expression: Expression) -> set[str]:
-    if isinstance(expression, Probability):
-        return {*expression.of, *expression.given}
-    if isinstance(expression, Sum):
-        return {*expression.over, *_all_names(expression.term)}
-    terms = expression.terms if isinstance(expression, Product) else (expression.top, expression.bottom)
-    return set().union(*map(_all_names, terms))
 
 
 def simulated(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-__all__ = ["Smooth", "is_discrete", "smooth"]
+__all__ = ["Smooth", "codes_as_reals", "is_discrete", "smooth"]
 
 JOINT = 3
 """Up to so many variables all products of two variables' splines are features; beyond, products of straight lines."""
@@ -101,6 +101,19 @@ def smooth(frame: pd.DataFrame, columns: Sequence[str], target: np.ndarray, *, l
         return made
     chosen = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(made.design(frame)[:, 1:], target)
     return Smooth(made.columns, bases, places, made.joint, float(chosen.alpha_))
+
+
+def codes_as_reals(frame: pd.DataFrame) -> str:
+    """A note on columns that are typed as real numbers and look like codes: at most 10 whole values; empty if none.
+
+    Example:
+        >>> codes_as_reals(pd.DataFrame({"x": [0.0, 1.0, 1.0], "y": [0.5, 1.0, 2.0]}))
+        'x taken as real, though all values are whole: make codes integers, frame.astype({"x": int})'
+    """
+    found = [c for c in frame if not is_discrete(frame[c]) and frame[c].nunique() <= 10 and (frame[c] % 1 == 0).all()]
+    types = ", ".join(f'"{c}": int' for c in found)
+    whole = f"{', '.join(map(str, found))} taken as real, though all values are whole"
+    return f"{whole}: make codes integers, frame.astype({{{types}}})" if found else ""
 
 
 def is_discrete(column: pd.Series) -> bool:

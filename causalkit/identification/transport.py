@@ -21,7 +21,16 @@ from causalkit.identification.adjustment import Names, names, question
 from causalkit.identification.admg import admg, relevant
 from causalkit.identification.complete import Hedge, formula
 from causalkit.identification.estimand import Estimand, Step
-from causalkit.identification.expressions import Expression, Joint, Probability, Product, Ratio, Sum, evaluate
+from causalkit.identification.expressions import (
+    Expression,
+    Joint,
+    Probability,
+    Product,
+    Ratio,
+    Sum,
+    evaluate,
+    latex_name,
+)
 from causalkit.identification.simplify import simplify
 from causalkit.identification.verify import TooLarge, gap, interventional, random_discrete
 from causalkit.scm import SCM
@@ -234,7 +243,7 @@ def _adjusted(
     do: tuple[str, ...], y: tuple[str, ...], w: tuple[str, ...], z: tuple[str, ...], name: str, node: str
 ) -> tuple[Expression, tuple[Step, ...]]:
     """The formula with an S-admissible set, and its derivation."""
-    cut = rf"G_{{\overline{{{', '.join(do)}}}}}"
+    cut = rf"G_{{\overline{{{', '.join(map(latex_name, do))}}}}}"
     there = ", ".join([*z, *w, *do])
     lent = Probability(y, (*z, *w), do, name)
     moved = f"{node} ⟂ {', '.join(y)} | {there}"

@@ -41,7 +41,8 @@ class Shape:
 
         Gaussian kernels on t = asinh of the values in sds, so that heavy tails are short. Of seven bandwidths, from
         Silverman's rule (1986, equation 3.31) down to a tenth of it, it takes the one under which each value is
-        likeliest given the others. One part in n + 1 is a Laplace distribution, so that nothing is impossible.
+        likeliest given those that differ from it: a copy, of drawing with replacement, is no evidence. One part in
+        n + 1 is a Laplace distribution, so that nothing is impossible.
         """
         from scipy.ndimage import gaussian_filter1d
 
@@ -53,10 +54,13 @@ class Shape:
         place = (t - grid[0]) / step  # each value is shared out between the two grid points around it
         left = place.astype(np.int64)
         counts = np.bincount(left, left + 1 - place, len(grid)) + np.bincount(left + 1, place - left, len(grid))
+        alike = np.unique(t.round(9), return_inverse=True, return_counts=True)
+        copies = alike[2][alike[1]]
         best, density = -np.inf, counts
         for width in widest * np.geomspace(1, 0.1, 7):
             smooth = gaussian_filter1d(counts, width / step, mode="constant", truncate=5) / (n * step)
-            others = (n * np.interp(t, grid, smooth) - 1 / (width * math.sqrt(2 * math.pi))) / (n - 1)
+            own = copies / (width * math.sqrt(2 * math.pi))
+            others = (n * np.interp(t, grid, smooth) - own) / (n - copies)
             likely = float(np.log(np.maximum(others, 1e-3 / n)).mean())
             if likely > best:
                 best, density = likely, smooth

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from causalkit.errors import unknown
+from causalkit.errors import check_frame, unknown
 from causalkit.objectives.base import Batch, Objective, Penalty, check_number, check_steps
 from causalkit.seeds import integer, stream
 
@@ -143,6 +143,11 @@ class Adjusted:
             for name in (*self.treatment, target):
                 if name not in source.columns:
                     raise unknown("column of the table of do_calculus", name, source.columns)
+            check_frame(source, [*self.treatment, target])
+            twice = source.duplicated(list(self.treatment))
+            if twice.any():
+                level = ", ".join(f"{v} = {source.loc[twice, v].iloc[0]:g}" for v in self.treatment)
+                raise ValueError(f"the table of do_calculus has {level} twice: give one mean a level")
             return [{v: row[v] for v in self.treatment} for _, row in source.iterrows()]
         for name in self.treatment:
             if rows[name].nunique() < 2:
@@ -167,7 +172,8 @@ class _Gap:
     name: str
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        levels = [key for key in batch.companions if key.startswith(f"{self.name}, level ") and "class" not in key]
+        start = f"{self.name}, level "
+        levels = [key for key in batch.companions if key.startswith(start) and key[len(start) :].isdigit()]
         if not levels or batch.predict is None:
             raise ValueError("the batch has no levels for do_calculus: train with ck.fit, which sets them")
         rows = [companion for key in levels for companion in batch.companions[key]]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 
+from causalkit.do_rules.paths import dag_of
 from causalkit.errors import unknown
-from causalkit.graphs import check_dag, confounded, erdos_renyi
+from causalkit.graphs import confounded, erdos_renyi
 from causalkit.questions.kinds import KINDS
 from causalkit.questions.question import Marked, Question, Sheet, sheet
 from causalkit.seeds import Seed, integer, stream
@@ -41,8 +42,7 @@ def draw(kind: str, *, seed: Seed, graph: nx.DiGraph | None = None) -> Question:
     """
     if kind not in KINDS:
         raise unknown("kind of question", kind, KINDS)
-    if graph is not None:
-        check_dag(graph)
+    graph = None if graph is None else dag_of(graph)
     random = stream(integer(seed, "question", kind))
     settings, make = KINDS[kind]
     settings = [settings[i] for i in random.permutation(len(settings))]

@@ -129,7 +129,7 @@ print(f"and neither slope is within 3 standard errors of the effect in: {', '.jo
 #
 # `ck.do_rules.applies(graph, rule, y, x, z, w)` decides each by *d*-separation in a graph with arrows removed:
 # $G_{\overline{x}}$ lacks the arrows into $x$ (it is set, and listens to nobody), $G_{\underline{z}}$ those out of
-# $z$.
+# $z$; $z(w)$ are those of $z$ that are no causes of $w$ in $G_{\overline{x}}$.
 #
 # | rule | says | if, in this graph, | then |
 # |---|---|---|---|
@@ -588,8 +588,8 @@ conditional.T
 # ## 8. Carry an effect to another place
 #
 # An experiment in a **lab** sets $x$ at random; but the lab's population differs from the **target's**. What differs
-# is a shift, and its *certificate* lists the changed mechanisms: a node $S$ points at them. If $S$ is *d*-separated
-# from $y$ given $z$ once $x$ is set, then $P(y \mid do(x)) = \sum_z P_\mathrm{lab}(y \mid do(x), z)\,
+# is a shift, and its *certificate* lists the changed mechanisms: a node $S$ points at them. If $x$ does not affect $z$,
+# and $S$ is *d*-separated from $y$ given $z$ once $x$ is set, then $P(y \mid do(x)) = \sum_z P_\mathrm{lab}(y \mid do(x), z)\,
 # P_\mathrm{target}(z)$.
 #
 # > **Assumptions:** nothing differs but what the certificate lists; the lab has rows where the target has

@@ -30,7 +30,6 @@ seed = 0  # of the rows and of what is learned
 import time
 import warnings
 
-
 import causalkit as ck
 from causalkit.checks import counterfactual_error, divergence_from
 from causalkit.seeds import generator, integer
