@@ -95,7 +95,9 @@ ck.runs.record(
             truth=0,
         ),
         "cf_sd": metric(cf_sd, "the same in standard deviations", unit="sd", better="lower", truth=0),
-        "share": metric(share, "of the error that answers without abduction have", unit="", better="lower", truth=0),
+        "share": metric(
+            share, "of the error that answers without abduction have", unit="share", better="lower", truth=0
+        ),
         "kl": metric(kl, "KL(truth || learned) of the joint", unit="nats", better="lower", truth=0),
         "axiom": metric(axioms[~untouched].max(), "largest violation of an axiom", unit="sd", better="lower", truth=0),
         "moved": metric(
@@ -108,7 +110,7 @@ ck.runs.record(
         "noise": metric(
             noises.min() if len(noises) else 1.0,
             "least correlation of abducted with true noise, after the best monotone map",
-            unit="",
+            unit="correlation",
             better="higher",
             truth=1,
         ),
