@@ -161,7 +161,7 @@ def test_the_shift_is_dragged_until_erm_and_the_causes_cross(lab, tmp_path):
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x - 25, y, steps=5)
-        box.get_by_text("Spurious shift -").wait_for(timeout=30_000)  # the mouse is still down: it follows the drag
+        box.get_by_text("Spurious shift -").wait_for(timeout=120_000)  # the mouse is still down: it follows the drag
         page.mouse.move(x - 90, y, steps=10)
         box.get_by_text("the causes are ahead").wait_for(timeout=30_000)
         page.mouse.up()

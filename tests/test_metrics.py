@@ -256,7 +256,7 @@ def test_a_wrong_graph_leads_to_what_regression_says():
 @given(st.integers(0, 10**6))
 def test_a_class_leads_to_the_effects_of_its_members(seed):
     """IDA's local sets of parents are those that the node has in some DAG of the class."""
-    from causalkit.estimation import _parent_sets
+    from causalkit.estimation.effects import _parent_sets
 
     graph = erdos_renyi(5, 2.5, seed=seed)
     whole = cpdag(graph)
