@@ -232,3 +232,11 @@ def test_questions_that_cannot_be_asked(fitted):
         fitted.counterfactual(PAIR.sample(2, seed=0)[["x"]], {"x": 0.0})
     with pytest.raises(ValueError, match="draws = 0"):
         fitted.counterfactual(PAIR.sample(2, seed=0), {"x": 0.0}, draws=0)
+
+
+def test_the_members_share_the_regression_that_was_chosen():
+    scm = ck.SCM({"x": ck.linear(), "y": ck.additive(["x"], lambda x: (2 * x[:, 0]).sin(), scale=0.3)})
+    several = ck.fit_ensemble(scm.graph, scm.sample(200, seed=0), mechanism="additive", members=4, seed=1)
+    assert len({m.fitted.table.loc["y", "mechanism"] for m in several.members}) == 1
+    alone = ck.fit_scm(scm.graph, scm.sample(200, seed=0), mechanism={"x": "linear", "y": "bumps"}, seed=0)
+    assert alone.fitted.table.loc["y", "mechanism"] == "bumps"

@@ -120,8 +120,9 @@ def check_networks(graph: nx.DiGraph, frame: pd.DataFrame, names: Mapping[str, s
         ValueError: One is wanted for fewer than 50 rows.
     """
     for name, kind in names.items():
-        roots = ("flow", "vae")  # of a variable without parents, the others learn a mean
-        network = kind in roots or (kind in ("mlp", "location_scale") and graph.in_degree(name) > 0)
+        # a variable without parents is a mean and its noise, but for flow and vae
+        several = ("mlp", "smooth_mlp", "deep_mlp", "location_scale")
+        network = kind in ("flow", "vae") or (kind in several and graph.in_degree(name) > 0)
         if network and len(frame) < FEWEST_ROWS:
             raise ValueError(
                 f"{kind!r} (of {name!r}) is a network with more parameters than there are rows: {len(frame)} rows, and "

@@ -164,8 +164,7 @@ def fit_ensemble(
     sides of a learner's own split, but learners that need many rows see fewer.
 
     Where a mechanism stands for several learners ("auto" above all) one is chosen once for each variable and set of
-    parents, on all rows; so the interval does not cover that choice. Where it falls on an additive curve, each member
-    chooses among the additive regressions again, by its own rows.
+    parents, on all rows; so the interval does not cover that choice.
 
     The graphs' own uncertainty comes with several of them: a CPDAG stands for all its DAGs, and resampled discovery
     gives a list in which what comes back often weighs more (equal graphs are counted together):

@@ -31,6 +31,7 @@ FITS: dict[str, tuple[tuple[str, ...], ...]] = {
     "categorical": (("table",), ("softmax",), ("network",)),
     "vae": (("vae",),),
     "auto": (("linear",), _BENT, ("location_scale",), ("flow",)),
+    **{name: ((name,),) for name in _BENT if name != "mlp"},
 }
 """What `fit_scm` takes as a mechanism: name -> the learners of which held-out likelihood takes one, simplest first."""
 
@@ -55,7 +56,7 @@ def fit_scm(
     |------------------|-------------------------------------------------------------------------------------|
     | `linear`         | x_pa w + b + u, by least squares                                                    |
     | `mlp`            | f(x_pa) + u, f a network of 16 tanh units                                           |
-    | `additive`       | f(x_pa) + u, f one of `REGRESSIONS`                                                 |
+    | `additive`       | f(x_pa) + u, f one of `REGRESSIONS`; its name alone asks for that one               |
     | `location_scale` | f(x_pa) + s(x_pa) u, two networks                                                   |
     | `flow`           | any function that increases in u: affine, then a spline, their numbers by a network |
     | `vae`            | a conditional autoencoder; its counterfactuals break an axiom, see `estimation.vae` |
